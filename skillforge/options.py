@@ -1,0 +1,124 @@
+"""Options: read from one declaration (a PartOptions class), whoever sets them: command line, recipe or Python."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import NODEFAULT, UNSET, Meta
+
+from skillforge.errors import UsageError
+from skillforge.parts.part import PartOptions
+from skillforge.text import closest, one_line
+
+AnyOptions = TypeVar("AnyOptions", bound=PartOptions)
+
+_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "multiple of", "min_length": "length ≥", "max_length": "length ≤"}
+
+
+class OptionField(msgspec.Struct, frozen=True):
+    """One declared option, for help texts and tables."""
+
+    name: str
+    type: str
+    default: Any
+    help: str
+    bounds: str
+    required: bool
+    repeatable: bool
+    is_flag: bool
+    choices: tuple[str, ...]
+
+
+def describe(declaration: type[PartOptions]) -> list[OptionField]:
+    """The options of `declaration`, in order."""
+    hints = get_type_hints(declaration, include_extras=True)
+    return [_describe_field(field, hints[field.name]) for field in msgspec.structs.fields(declaration)]
+
+
+def parse(declaration: type[AnyOptions], values: Mapping[str, Any], prefix: str) -> AnyOptions:
+    """`values` (strings from the command line, or typed values from a recipe) as checked options.
+
+    `prefix` names the part in messages (`backend.timeout`). Raises UsageError for an unknown name, with the closest
+    known one, and for a bad value, with what is allowed.
+    """
+    known = {field.name: field for field in describe(declaration)}
+    for name in values:
+        if name not in known:
+            raise UsageError(f"unknown option '{prefix}{name}'", _suggest(name, known, prefix))
+    typed = {name: _convert(value, known[name], declaration, prefix) for name, value in values.items()}
+    missing = [name for name, field in known.items() if field.required and name not in typed]
+    if missing:
+        raise UsageError(f"option '{prefix}{missing[0]}' is required", f"{known[missing[0]].help}")
+    return declaration(**typed)
+
+
+def _suggest(name: str, known: Mapping[str, OptionField], prefix: str) -> str:
+    return closest(name, known) if known else f"{prefix.rstrip('.') or 'this part'} takes no options"
+
+
+def _convert(value: Any, field: OptionField, declaration: type[PartOptions], prefix: str) -> Any:
+    hint = get_type_hints(declaration, include_extras=True)[field.name]
+    if field.repeatable and isinstance(value, str):
+        value = [value]
+    try:
+        return msgspec.convert(value, hint, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"bad value {one_line(str(value), 80)!r} for option '{prefix}{field.name}'",
+            f"it must be {field.type}{', ' + field.bounds if field.bounds else ''} ({one_line(str(error))})",
+        ) from None
+
+
+def _describe_field(field: msgspec.structs.FieldInfo, hint: Any) -> OptionField:
+    metas, core = _unwrap(hint)
+    origin = get_origin(core)
+    choices = tuple(str(value) for value in get_args(core)) if origin is Literal else ()
+    return OptionField(
+        name=field.name,
+        type=_type_name(core, choices),
+        default=None if field.default is NODEFAULT and field.default_factory is NODEFAULT else _default(field),
+        help=next((meta.description for meta in metas if meta.description), ""),
+        bounds=", ".join(filter(None, (_bounds(meta) for meta in metas))),
+        required=field.required,
+        repeatable=origin in (tuple, list),
+        is_flag=core is bool,
+        choices=choices,
+    )
+
+
+def _default(field: msgspec.structs.FieldInfo) -> Any:
+    return field.default if field.default is not NODEFAULT else field.default_factory()
+
+
+def _unwrap(hint: Any) -> tuple[list[Meta], Any]:
+    """All Meta around and inside an optional type, and the bare type."""
+    metas: list[Meta] = []
+    while True:
+        if get_origin(hint) is Annotated:
+            metas += [meta for meta in hint.__metadata__ if isinstance(meta, Meta)]
+            hint = hint.__origin__
+        elif get_origin(hint) in (Union, types.UnionType) and len(inner := _without_none(hint)) == 1:
+            hint = inner[0]
+        else:
+            return metas, hint
+
+
+def _without_none(hint: Any) -> list[Any]:
+    return [arg for arg in get_args(hint) if arg is not type(None)]
+
+
+def _type_name(core: Any, choices: tuple[str, ...]) -> str:
+    if choices:
+        return "one of " + ", ".join(choices)
+    names = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
+    if get_origin(core) in (tuple, list):
+        return f"a list of {names.get(get_args(core)[0], get_args(core)[0])}"
+    return names.get(core, getattr(core, "__name__", str(core)))
+
+
+def _bounds(meta: Meta) -> str:
+    found = {name: getattr(meta, name, None) for name in _BOUNDS}
+    return ", ".join(f"{_BOUNDS[name]} {bound}" for name, bound in found.items() if bound not in (None, UNSET))

@@ -1,0 +1,1 @@
+"""The nouns of SkillForge as small typed classes, one file a noun."""

@@ -1,0 +1,85 @@
+"""Backend: turns a request into a completion."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import msgspec
+
+from skillforge.parts.model import ModelRef
+from skillforge.parts.part import Part
+from skillforge.parts.sampling import Sampling
+from skillforge.parts.transcript import Prompt
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One completion to make. `seed` is this request's own; `sampling.seed`, the run's, is not to be sent."""
+
+    prompt: Prompt
+    sampling: Sampling
+    seed: int | None = None
+
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """What came back."""
+
+    text: str
+    """The answer, without private reasoning; empty where the model was cut off while it still reasoned."""
+
+    reasoning: str | None = None
+    finish_reason: str | None = None
+    """`stop`, `length`, or the server's own word. Unclosed reasoning counts as `length`."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    logprobs: list[dict[str, object]] | None = None
+    """Per generated token: `{"token": str, "logprob": float, "top": {token: logprob}}`."""
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where requests go: the model, and the server's address where there is a server."""
+
+    model: ModelRef
+    base_url: str | None = None
+
+
+class Client(ABC):
+    """An open connection to a server, or a loaded model. Made by `Backend.open`, used by many tasks at once."""
+
+    default_concurrency: int | None = None
+    """Requests to keep in flight where the user sets no number; None: adapt to the server."""
+
+    async def check(self) -> None:
+        """Find out, before anything is asked, whether requests can succeed.
+
+        Raises BackendUnusable for an unreachable server, a wrong key or a model that is not there. What cannot be
+        found out is not an error.
+        """
+
+    @abstractmethod
+    async def complete(self, request: Request) -> Completion:
+        """Make one completion, once: retries and concurrency are the caller's.
+
+        Raises RequestFailed (can pass), RequestRefused (permanent, this request only) or BackendUnusable (permanent, every
+        request). Cancelling the task must free what the request holds.
+        """
+
+
+class Backend(Part):
+    """A way to run models: a server's protocol or a library."""
+
+    kind = "backend"
+
+    def capabilities(self, options: Any) -> frozenset[str]:
+        """What requests may ask for: `chat`, `text`, and names of Sampling fields. The rest is refused before a run starts."""
+        raise NotImplementedError
+
+    def open(self, target: Target, options: Any) -> AbstractAsyncContextManager[Client]:
+        """Connect or load. Raises UsageError for what `target` lacks; BackendUnusable where loading fails."""
+        raise NotImplementedError
+
+    def preview(self, request: Request, target: Target, options: Any) -> str:
+        """`request` exactly as it would be sent (the body, or the rendered text), for `--dry-run`. Sends nothing."""
+        raise NotImplementedError

@@ -1,0 +1,43 @@
+"""What every kind of part has in common."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class PartOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of a part's own options: subclass it, one annotated field an option.
+
+    A field is `name: Annotated[TYPE, Meta(description="help", ge=.., le=..)] = default`. The command line
+    (`-o backend.timeout=30`), recipe files, the Python API and the generated reference all read this declaration.
+    "Off" is None. Secrets are never options: name the environment variable that holds one.
+    """
+
+
+class Part:
+    """A named thing that a plugin package brings. Creating one must be cheap: heavy imports wait until it is used."""
+
+    kind: ClassVar[str]
+    """The kind's name, such as `benchmark`; set by the class of the kind."""
+
+    name: str
+    """The part's name: the same as its entry point's."""
+
+    summary: str
+    """One line on what it is."""
+
+    Options: type[PartOptions] = PartOptions
+    """The declaration of the part's own options."""
+
+    licence: str | None = None
+    """SPDX identifier or short text, for data, weights or code that the part brings in."""
+
+    source: str | None = None
+    """Where its contents come from: a URL, a paper, a repository."""
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {getattr(self, 'name', '?')}>"
+
+

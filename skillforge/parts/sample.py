@@ -1,0 +1,58 @@
+"""Sample: one attempt at one problem, a line of samples.jsonl."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from skillforge.parts.problem import Problem
+from skillforge.parts.transcript import Transcript
+
+
+class SampleKey(NamedTuple):
+    """What identifies a sample within a run: the problem's id and the number of the attempt, from 0.
+
+    (Benchmark and split, the rest of the key, are the same for all samples of one run.)
+    """
+
+    problem_id: str
+    sample_index: int
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the model said to one problem, once. Facts only: judgement is a Verdict."""
+
+    benchmark: str
+    split: str
+    problem: Problem
+    sample_index: int
+    state: Literal["done", "error"] = "done"
+    error: str | None = None
+    """Why there is no answer, where state is `error`."""
+
+    transcript: Transcript = Transcript()
+    finish_reason: str | None = None
+    """`stop`, `length` (cut at max_tokens or by the context), or what the server said."""
+
+    seed: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    logprobs: list[dict[str, object]] | None = None
+    """Per generated token, where asked for: `{"token": str, "logprob": float, "top": {token: logprob}}`."""
+
+    latency: float | None = None
+    """Seconds from sending the request that succeeded to its last byte."""
+
+    attempts: int = 1
+    finished_at: float = 0.0
+    """Unix time in seconds."""
+
+    @property
+    def key(self) -> SampleKey:
+        return SampleKey(self.problem.id, self.sample_index)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the model was cut off before it ended by itself."""
+        return self.finish_reason == "length"
