@@ -37,8 +37,6 @@ _EXPORTS = {
 
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
 
-__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604
-
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
@@ -46,31 +44,52 @@ def __getattr__(name: str) -> object:
     return getattr(import_module(_HOME[name]), name)
 
 
+def __dir__() -> list[str]:
+    return ["__version__", *sorted(_HOME)]
+
+
 if TYPE_CHECKING:
-    from skillforge.data import DataSource, HubDataset, Row
-    from skillforge.errors import (
-        BackendUnusable,
-        BrokenPlugin,
-        RequestFailed,
-        RequestRefused,
-        SkillForgeError,
-        UsageError,
-    )
-    from skillforge.hookspecs import hookimpl
-    from skillforge.parts.backend import Backend, Client, Completion, Request, Target
-    from skillforge.parts.benchmark import Benchmark
-    from skillforge.parts.command import CommandPart
-    from skillforge.parts.engine import Engine, Shard, ShardResult
-    from skillforge.parts.filter import Dropped, Filter
-    from skillforge.parts.grader import Grader, Verdict
-    from skillforge.parts.model import Model, ModelRef
-    from skillforge.parts.part import Part, PartOptions
-    from skillforge.parts.problem import Problem
-    from skillforge.parts.prompt import CodeProtocol, PromptStyle
-    from skillforge.parts.sample import Sample, SampleKey
-    from skillforge.parts.sampling import Sampling
-    from skillforge.parts.sandbox import Execution, Sandbox, SandboxSession
-    from skillforge.parts.tracker import Tracker
-    from skillforge.parts.trainer import Trainer
-    from skillforge.parts.transcript import Message, Prompt, Segment, Transcript
-    from skillforge.parts.voter import Voter
+    from skillforge.data import DataSource as DataSource
+    from skillforge.data import HubDataset as HubDataset
+    from skillforge.data import Row as Row
+    from skillforge.errors import BackendUnusable as BackendUnusable
+    from skillforge.errors import BrokenPlugin as BrokenPlugin
+    from skillforge.errors import RequestFailed as RequestFailed
+    from skillforge.errors import RequestRefused as RequestRefused
+    from skillforge.errors import SkillForgeError as SkillForgeError
+    from skillforge.errors import UsageError as UsageError
+    from skillforge.hookspecs import hookimpl as hookimpl
+    from skillforge.parts.backend import Backend as Backend
+    from skillforge.parts.backend import Client as Client
+    from skillforge.parts.backend import Completion as Completion
+    from skillforge.parts.backend import Request as Request
+    from skillforge.parts.backend import Target as Target
+    from skillforge.parts.benchmark import Benchmark as Benchmark
+    from skillforge.parts.command import CommandPart as CommandPart
+    from skillforge.parts.engine import Engine as Engine
+    from skillforge.parts.engine import Shard as Shard
+    from skillforge.parts.engine import ShardResult as ShardResult
+    from skillforge.parts.filter import Dropped as Dropped
+    from skillforge.parts.filter import Filter as Filter
+    from skillforge.parts.grader import Grader as Grader
+    from skillforge.parts.grader import Verdict as Verdict
+    from skillforge.parts.model import Model as Model
+    from skillforge.parts.model import ModelRef as ModelRef
+    from skillforge.parts.part import Part as Part
+    from skillforge.parts.part import PartOptions as PartOptions
+    from skillforge.parts.problem import Problem as Problem
+    from skillforge.parts.prompt import CodeProtocol as CodeProtocol
+    from skillforge.parts.prompt import PromptStyle as PromptStyle
+    from skillforge.parts.sample import Sample as Sample
+    from skillforge.parts.sample import SampleKey as SampleKey
+    from skillforge.parts.sampling import Sampling as Sampling
+    from skillforge.parts.sandbox import Execution as Execution
+    from skillforge.parts.sandbox import Sandbox as Sandbox
+    from skillforge.parts.sandbox import SandboxSession as SandboxSession
+    from skillforge.parts.tracker import Tracker as Tracker
+    from skillforge.parts.trainer import Trainer as Trainer
+    from skillforge.parts.transcript import Message as Message
+    from skillforge.parts.transcript import Prompt as Prompt
+    from skillforge.parts.transcript import Segment as Segment
+    from skillforge.parts.transcript import Transcript as Transcript
+    from skillforge.parts.voter import Voter as Voter

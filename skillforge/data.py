@@ -50,12 +50,18 @@ class Row(msgspec.Struct, frozen=True):
 class DataSource:
     """Where benchmarks read from. With `data_dir` only local files count; without, the hub is asked.
 
-    `reads` lists what was read, with checksums, for run.json.
+    A source may be read again: a file is opened anew, a hub dataset is kept.
     """
 
     def __init__(self, data_dir: Path | None = None) -> None:
         self.data_dir = data_dir
-        self.reads: list[DataRead] = []
+        self._reads: dict[str, DataRead] = {}
+        self._tables: dict[HubDataset, Any] = {}
+
+    @property
+    def reads(self) -> list[DataRead]:
+        """What was read so far, with checksums."""
+        return list(self._reads.values())
 
     def rows(self, file: str, hub: HubDataset | None = None) -> Iterator[Row]:
         """The rows of the JSON-lines `file` (a path below the data folder), or of `hub` where no data folder is set."""
@@ -71,28 +77,33 @@ class DataSource:
             if path.is_file():
                 return path
         raise UsageError(
-            f"no file {self.data_dir / file}", f"put the upstream file there, or point --data-dir at the folder that holds {file}"
+            f"no file {self.data_dir / file}",
+            f"put the upstream file there, or point --data-dir at the folder that holds {file}",
         )
 
     def _file_rows(self, path: Path, name: str) -> Iterator[Row]:
         try:
             with path.open("rb") as stream:
-                self.reads.append(DataRead(name, hashlib.file_digest(stream, "sha256").hexdigest()))
-                stream.seek(0)
+                if name not in self._reads:
+                    self._reads[name] = DataRead(name, hashlib.file_digest(stream, "sha256").hexdigest())
+                    stream.seek(0)
                 for number, line in enumerate(stream, 1):
                     if line.strip():
                         yield Row(f"{name}:{number}", _decode(line, f"{path}:{number}"))
         except OSError as error:
-            raise SkillForgeError(f"cannot read {path}: {error.strerror}", "check the file and its permissions") from error
+            raise SkillForgeError(
+                f"cannot read {path}: {error.strerror}", "check the file and its permissions"
+            ) from error
 
     def _hub_rows(self, hub: HubDataset) -> Iterator[Row]:
-        table = _load_hub(hub)
-        digest = hashlib.sha256()
-        for row in table:
-            digest.update(msgspec.json.encode(row))
         name = "/".join(filter(None, (hub.repo, hub.config, hub.split)))
-        self.reads.append(DataRead(name, digest.hexdigest()))
-        for number, row in enumerate(table):
+        if hub not in self._tables:
+            self._tables[hub] = _load_hub(hub)
+            digest = hashlib.sha256()
+            for row in self._tables[hub]:
+                digest.update(msgspec.json.encode(row))
+            self._reads[name] = DataRead(name, digest.hexdigest())
+        for number, row in enumerate(self._tables[hub]):
             yield Row(f"{name}[{number}]", row)
 
 
@@ -108,7 +119,8 @@ def _load_hub(hub: HubDataset) -> Any:
         import datasets
     except ImportError as error:
         raise UsageError(
-            f"the hub dataset {hub.repo} needs the package 'datasets'", "pip install 'skillforge[hub]', or give --data-dir DIR"
+            f"the hub dataset {hub.repo} needs the package 'datasets'",
+            "pip install 'skillforge[hub]', or give --data-dir DIR",
         ) from error
     try:
         return datasets.load_dataset(hub.repo, hub.config, split=hub.split)

@@ -50,3 +50,9 @@ class RequestFailed(SkillForgeError):
         self.throttled = throttled
         self.retry_after = retry_after
         self.connection = connection
+
+
+class Interrupted(SkillForgeError):
+    """The user (or the scheduler) stopped the work; all finished samples are stored."""
+
+    exit_code = 130

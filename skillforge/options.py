@@ -15,7 +15,15 @@ from skillforge.text import closest, one_line
 
 AnyOptions = TypeVar("AnyOptions", bound=PartOptions)
 
-_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "multiple of", "min_length": "length ≥", "max_length": "length ≤"}
+_BOUNDS = {
+    "ge": "≥",
+    "gt": ">",
+    "le": "≤",
+    "lt": "<",
+    "multiple_of": "multiple of",
+    "min_length": "length ≥",
+    "max_length": "length ≤",
+}
 
 
 class OptionField(msgspec.Struct, frozen=True):
@@ -30,6 +38,7 @@ class OptionField(msgspec.Struct, frozen=True):
     repeatable: bool
     is_flag: bool
     choices: tuple[str, ...]
+    operational: bool
 
 
 def describe(declaration: type[PartOptions]) -> list[OptionField]:
@@ -41,22 +50,35 @@ def describe(declaration: type[PartOptions]) -> list[OptionField]:
 def parse(declaration: type[AnyOptions], values: Mapping[str, Any], prefix: str) -> AnyOptions:
     """`values` (strings from the command line, or typed values from a recipe) as checked options.
 
-    `prefix` names the part in messages (`backend.timeout`). Raises UsageError for an unknown name, with the closest
+    `prefix` names the part in messages: `backend.` for `backend.timeout`, `--` for the command's own. Raises UsageError for an unknown name, with the closest
     known one, and for a bad value, with what is allowed.
     """
     known = {field.name: field for field in describe(declaration)}
     for name in values:
         if name not in known:
-            raise UsageError(f"unknown option '{prefix}{name}'", _suggest(name, known, prefix))
+            raise UsageError(f"unknown option '{_label(prefix, name)}'", _suggest(name, known, prefix))
     typed = {name: _convert(value, known[name], declaration, prefix) for name, value in values.items()}
     missing = [name for name, field in known.items() if field.required and name not in typed]
     if missing:
-        raise UsageError(f"option '{prefix}{missing[0]}' is required", f"{known[missing[0]].help}")
+        raise UsageError(f"option '{_label(prefix, missing[0])}' is required", known[missing[0]].help)
     return declaration(**typed)
 
 
+def identity(options: PartOptions) -> dict[str, Any]:
+    """The options that decide results, as plain data: all but the operational ones."""
+    return {
+        field.name: msgspec.to_builtins(getattr(options, field.name))
+        for field in describe(type(options))
+        if not field.operational
+    }
+
+
 def _suggest(name: str, known: Mapping[str, OptionField], prefix: str) -> str:
-    return closest(name, known) if known else f"{prefix.rstrip('.') or 'this part'} takes no options"
+    return closest(name, known) if known else f"this {prefix.rstrip('.')} takes no options"
+
+
+def _label(prefix: str, name: str) -> str:
+    return prefix + (name.replace("_", "-") if prefix == "--" else name)
 
 
 def _convert(value: Any, field: OptionField, declaration: type[PartOptions], prefix: str) -> Any:
@@ -67,7 +89,7 @@ def _convert(value: Any, field: OptionField, declaration: type[PartOptions], pre
         return msgspec.convert(value, hint, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(
-            f"bad value {one_line(str(value), 80)!r} for option '{prefix}{field.name}'",
+            f"bad value {one_line(str(value), 80)!r} for option '{_label(prefix, field.name)}'",
             f"it must be {field.type}{', ' + field.bounds if field.bounds else ''} ({one_line(str(error))})",
         ) from None
 
@@ -86,6 +108,7 @@ def _describe_field(field: msgspec.structs.FieldInfo, hint: Any) -> OptionField:
         repeatable=origin in (tuple, list),
         is_flag=core is bool,
         choices=choices,
+        operational=any((meta.extra or {}).get("operational") for meta in metas),
     )
 
 

@@ -6,6 +6,7 @@ brings it. A module that fails harms nobody else.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
@@ -69,7 +70,8 @@ class Registry:
             ids = " and ".join(f"'{entry.id}'" for entry in found)
             raise UsageError(f"two packages bring a {kind} called '{name}': {ids}", "name the one you mean in full")
         raise UsageError(
-            f"unknown {kind} '{one_line(name, 80)}'", closest(name, {entry.name for entry in entries}) + _how_to_list(kind)
+            f"unknown {kind} '{one_line(name, 80)}'",
+            closest(name, {entry.name for entry in entries}) + _how_to_list(kind),
         )
 
     def get(self, kind: str, name: str) -> Part:
@@ -90,16 +92,15 @@ class Registry:
             self.events.register(module, name=entry.module)
         return part
 
+    def all_parts(self, kind: str) -> Iterator[Part]:
+        """Every part of `kind` that works; their modules are imported, broken ones are passed over."""
+        for entry in self.entries(kind):
+            with contextlib.suppress(BrokenPlugin):
+                yield self.get(kind, entry.id)
+
     def model_alias(self, alias: str) -> Part | None:
-        """The installed model that `alias` (a hub id) belongs to, if any. Imports model packages; broken ones are passed over."""
-        for entry in self.entries("model"):
-            try:
-                part = self.get("model", entry.id)
-            except BrokenPlugin:
-                continue
-            if alias in getattr(part, "aliases", ()):
-                return part
-        return None
+        """The installed model that `alias` (a hub id) belongs to, if any."""
+        return next((part for part in self.all_parts("model") if alias in getattr(part, "aliases", ())), None)
 
 
 def _how_to_list(kind: str) -> str:
@@ -182,7 +183,10 @@ def _explain_hook_fault(module: Any, error: pluggy.PluginValidationError) -> tup
     marked = {name for name, value in vars(module).items() if hasattr(value, "skillforge_impl")}
     for name in sorted(marked - known):
         return f"it implements an unknown hook '{name}'", closest(name, known)
-    return f"a hook does not fit its specification ({one_line(str(error))})", "see skillforge/hookspecs.py for the arguments"
+    return (
+        f"a hook does not fit its specification ({one_line(str(error))})",
+        "see skillforge/hookspecs.py for the arguments",
+    )
 
 
 def _ask(entry: PartEntry, manager: pluggy.PluginManager) -> Part:

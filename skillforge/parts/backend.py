@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -71,6 +71,9 @@ class Backend(Part):
     """A way to run models: a server's protocol or a library."""
 
     kind = "backend"
+
+    default_for: Literal["url", "weights"] | None = None
+    """What it is chosen for where the user names no backend: a --base-url, or a --model that is a folder or hub id."""
 
     def capabilities(self, options: Any) -> frozenset[str]:
         """What requests may ask for: `chat`, `text`, and names of Sampling fields. The rest is refused before a run starts."""

@@ -31,6 +31,9 @@ class Model(Part):
     default_backend: str | None = None
     default_backend_options: Mapping[str, Any] = {}
 
+    embedded: bool = False
+    """Whether the weights lie in the package itself, so that it serves where the user names no model."""
+
     def location(self) -> str:
         """Folder or hub id of the weights."""
         raise NotImplementedError

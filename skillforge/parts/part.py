@@ -6,13 +6,17 @@ from typing import ClassVar
 
 import msgspec
 
+OPERATIONAL = {"operational": True}
+"""For `Meta(extra=OPERATIONAL)`: the option says how the work is done, not what comes out."""
+
 
 class PartOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of a part's own options: subclass it, one annotated field an option.
 
     A field is `name: Annotated[TYPE, Meta(description="help", ge=.., le=..)] = default`. The command line
     (`-o backend.timeout=30`), recipe files, the Python API and the generated reference all read this declaration.
-    "Off" is None. Secrets are never options: name the environment variable that holds one.
+    "Off" is None. `Meta(extra=OPERATIONAL)` marks an option that cannot change results (a timeout, a batch size): a run
+    may be resumed with another value. Secrets are never options: name the environment variable that holds one.
     """
 
 
@@ -39,5 +43,3 @@ class Part:
 
     def __repr__(self) -> str:
         return f"<{self.kind} {getattr(self, 'name', '?')}>"
-
-

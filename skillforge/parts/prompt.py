@@ -39,6 +39,10 @@ class PromptStyle(Part):
         """The prompt for `problem`: a tuple of Messages (chat) or a str (raw text). Must not depend on anything else."""
         raise NotImplementedError
 
+    def stop_strings(self, options: Any) -> tuple[str, ...]:
+        """The stop strings for these options; `stop` unless a style's format decides."""
+        return self.stop
+
     def read_answer(self, text: str) -> str | None:
         """The final answer in the model's `text`, for a style that marks it in its own way; None leaves it to the grader."""
         return None

@@ -18,9 +18,12 @@ class Sampling(PartOptions, frozen=True, kw_only=True, omit_defaults=True):
     """Settings of generation; None leaves one out of the request, so that the server's or model's own default holds."""
 
     temperature: Annotated[
-        NonNegative | None, Meta(description="Sampling temperature; 0 is greedy. Default: 0, or 0.7 with --repeats above 1.")
+        NonNegative | None,
+        Meta(description="Sampling temperature; 0 is greedy. Default: 0, or 0.7 with --repeats above 1."),
     ] = None
-    top_p: Annotated[Fraction | None, Meta(description="Draw from the smallest set of tokens with this probability mass.")] = None
+    top_p: Annotated[
+        Fraction | None, Meta(description="Draw from the smallest set of tokens with this probability mass.")
+    ] = None
     top_k: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Draw from this many of the likeliest tokens.")
     ] = None
@@ -28,15 +31,17 @@ class Sampling(PartOptions, frozen=True, kw_only=True, omit_defaults=True):
         Fraction | None, Meta(description="Drop tokens below this share of the likeliest token's probability.")
     ] = None
     max_tokens: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="Most tokens to generate for one sample. Default: 1024, or the model's own.")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="Most tokens to generate for one sample. Default: 1024, or the model's own."),
     ] = None
     stop: Annotated[tuple[str, ...], Meta(description="End the answer before this text; repeatable.")] = ()
     seed: Annotated[
-        Annotated[int, Meta(ge=0, lt=2**63)] | None,
+        Annotated[int, Meta(ge=0, lt=2**53)] | None,
         Meta(description="Seed of the run; each sample is sent a seed of its own made from it."),
     ] = None
     repetition_penalty: Annotated[
-        Annotated[float, Meta(gt=0)] | None, Meta(description="Divide the logits of tokens seen before by this; 1 changes nothing.")
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="Divide the logits of tokens seen before by this; 1 changes nothing."),
     ] = None
     presence_penalty: Annotated[
         Penalty | None, Meta(description="Subtract this from the logits of tokens that occurred already.")
@@ -55,7 +60,5 @@ class Sampling(PartOptions, frozen=True, kw_only=True, omit_defaults=True):
 
     def over(self, default: Sampling) -> Sampling:
         """These settings, with those that are unset taken from `default`."""
-        unset = {
-            name: getattr(default, name) for name in self.__struct_fields__ if getattr(self, name) in (None, ())
-        }
+        unset = {name: getattr(default, name) for name in self.__struct_fields__ if getattr(self, name) in (None, ())}
         return msgspec.structs.replace(self, **unset)

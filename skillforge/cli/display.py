@@ -1,0 +1,115 @@
+"""Tables and progress on the terminal. Text from outside is shown as text: it can neither style nor break the screen."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from skillforge.parts.grader import Verdict
+from skillforge.parts.sample import Sample
+from skillforge.pipeline.report import Table
+from skillforge.text import printable
+
+REFRESH_SECONDS = 0.25
+PLAIN_SECONDS = 10.0
+PLAIN_WIDTH = 160
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console; where the output is no terminal, wide enough that no cell is cut."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else PLAIN_WIDTH, highlight=False, soft_wrap=False)
+
+
+def print_tables(tables: Sequence[Table], console: Console | None = None) -> None:
+    """Print report tables."""
+    console = console or make_console()
+    for table in tables:
+        shown = RichTable(title=Text(printable(table.title)), title_justify="left", header_style="bold")
+        for number, column in enumerate(table.columns):
+            shown.add_column(
+                Text(column), justify="left" if number == 0 or len(table.columns) <= 2 else "right", overflow="fold"
+            )
+        for row in table.rows:
+            shown.add_row(*(Text(printable(cell)) for cell in row))
+        console.print(shown)
+
+
+class ProgressDisplay:
+    """An Observer that shows a live line on a terminal, and a plain line now and then elsewhere. Writes to standard error."""
+
+    def __init__(self) -> None:
+        self._console = make_console(stderr=True)
+        self._live: Progress | None = None
+        self._states = {"correct": 0, "wrong": 0, "no-answer": 0, "error": 0}
+        self._tokens = 0
+        self._finished = self._total = self._before = 0
+        self._title = ""
+        self._in_flight: int | None = None
+        self._started = self._shown = time.monotonic()
+
+    def started(self, title: str, total: int, already_done: int) -> None:
+        self._title, self._total, self._before = title, total, already_done
+        self._started = self._shown = time.monotonic()
+        if already_done:
+            self.note(f"{already_done} of {total} samples are stored already")
+        if self._console.is_terminal:
+            self._live = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[facts]}", markup=False),
+                TimeRemainingColumn(compact=True),
+                console=self._console,
+                refresh_per_second=1 / REFRESH_SECONDS,
+            )
+            self._task = self._live.add_task(title, total=total, completed=already_done, facts="")
+            self._live.start()
+
+    def sample(self, sample: Sample, verdict: Verdict, in_flight: int | None) -> None:
+        self._finished += 1
+        self._states[verdict.state] += 1
+        self._tokens += sample.completion_tokens or 0
+        self._in_flight = in_flight
+        now = time.monotonic()
+        if now - self._shown >= (REFRESH_SECONDS if self._live else PLAIN_SECONDS):
+            self._shown = now
+            self._show()
+
+    def note(self, text: str) -> None:
+        self._console.print(Text(printable(text)), style="dim")
+
+    def finished(self) -> None:
+        if self._live:
+            self._show()
+            self._live.stop()
+            self._live = None
+
+    def _show(self) -> None:
+        done = self._before + self._finished
+        if self._live:
+            self._live.update(self._task, completed=done, facts=self._facts())
+        else:
+            self._console.print(Text(f"{self._title}: {done} of {self._total}, {self._facts()}"))
+
+    def _facts(self) -> str:
+        graded = self._finished - self._states["error"]
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        facts = [
+            f"{100 * self._states['correct'] / graded:.1f} % right" if graded else "",
+            f"{self._finished / seconds:.0f}/s",
+        ]
+        if self._tokens:
+            facts.append(f"{self._tokens / seconds:.0f} tok/s")
+        if self._states["error"]:
+            facts.append(f"{self._states['error']} errors")
+        if self._in_flight:
+            facts.append(f"{self._in_flight} in flight")
+        return ", ".join(filter(None, facts))

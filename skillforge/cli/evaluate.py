@@ -1,0 +1,162 @@
+"""`skillforge eval`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from skillforge.cli.declared import declared_options, given, merged, part_options, read_recipe
+from skillforge.errors import UsageError
+from skillforge.options import parse
+from skillforge.pipeline.plan import Plan
+from skillforge.pipeline.settings import EvalSettings
+from skillforge.registry import default_registry
+from skillforge.runs.directory import RunDirectory, new_run_path
+
+RUNS = Path("runs")
+
+
+@click.command("eval")
+@declared_options(EvalSettings, leave_out=("options",))
+@click.option(
+    "-o",
+    "assignments",
+    multiple=True,
+    metavar="KIND.NAME=VALUE",
+    help="A part's own option, such as -o backend.timeout=30; see 'skillforge plugins show NAME'.",
+)
+@click.option(
+    "--recipe",
+    type=click.Path(path_type=Path),
+    help="Read settings from this YAML file; options on the command line win.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run directory; one that holds the same run is continued. Default: runs/BENCHMARK-MODEL-TIME.",
+)
+@click.option(
+    "--resume", type=click.Path(path_type=Path), metavar="RUN", help="Continue this run with its own settings."
+)
+@click.option("--retry-errors", is_flag=True, help="Try samples that ended in error again (with --resume or --out).")
+@click.option(
+    "--dry-run", is_flag=True, help="Show the settings, the first prompt and what it would cost, and send nothing."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+def evaluate(
+    assignments: tuple[str, ...],
+    recipe: Path | None,
+    out: Path | None,
+    resume: Path | None,
+    retry_errors: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **values: Any,
+) -> int:
+    """Evaluate a model on a benchmark.
+
+    \b
+    skillforge eval --benchmark gsm8k --base-url http://localhost:8000/v1 --model my-model
+    skillforge eval --benchmark gsm8k --model ./weights --repeats 8 --seed 1
+    skillforge eval --resume runs/gsm8k-my-model-20260101-120000
+    """
+    base = _stored_settings(resume, out) if resume else read_recipe(recipe) if recipe else {}
+    settings = parse(EvalSettings, merged(base, _given_settings(values, assignments)), "--")
+    plan = Plan(settings, default_registry())
+    if dry_run:
+        _show_plan(plan, as_json)
+        return 0
+    path = resume or out or new_run_path(RUNS, plan.benchmark.part.name, Path(plan.model.name).name)
+    return _run(plan, path, retry_errors, as_json, quiet)
+
+
+def _stored_settings(resume: Path, out: Path | None) -> dict[str, Any]:
+    if out is not None:
+        raise UsageError("--resume and --out exclude each other", "leave one out")
+    manifest = RunDirectory.open(resume).manifest
+    if manifest.command != "eval":
+        raise UsageError(f"{resume} was made by '{manifest.command}'", "only an evaluation can be continued")
+    return manifest.settings
+
+
+def _given_settings(values: dict[str, Any], assignments: tuple[str, ...]) -> dict[str, Any]:
+    found = given(values)
+    if "ids" in found:
+        found["ids"] = [id for text in found["ids"] for id in text.split(",") if id]
+    if assignments:
+        found["options"] = part_options(assignments)
+    return found
+
+
+def _run(plan: Plan, path: Path, retry_errors: bool, as_json: bool, quiet: bool) -> int:
+    from skillforge.cli.display import ProgressDisplay, print_tables
+    from skillforge.pipeline.evaluate import evaluate as run_evaluation
+    from skillforge.pipeline.observer import Observer, Silent
+    from skillforge.pipeline.report import tables
+
+    observer: Observer = Silent() if quiet else ProgressDisplay()
+    parts = f"model {plan.model.name}, backend {plan.backend.part.name}, prompt {plan.prompt.part.name}"
+    observer.note(f"{plan.benchmark.part.name}/{plan.split}: {parts}, grader {plan.grader.part.name} -> {path}")
+    if plan.settings.model is None:
+        observer.note(f"no --model given: this is the embedded model '{plan.model.name}'")
+    summary = run_evaluation(plan, path, default_registry(), observer, retry_errors=retry_errors)
+    if as_json:
+        click.echo(msgspec.json.encode({"run": str(path), **msgspec.to_builtins(summary)}))
+    else:
+        print_tables(tables([(path.name, RunDirectory.open(path).manifest, summary)]))
+        if not quiet:
+            observer.note(f"all of it is in {path} (report.md, summary.json, samples.jsonl, verdicts.jsonl)")
+    if summary.error:
+        retry = f"try them again: skillforge eval --resume {path} --retry-errors"
+        click.echo(f"{summary.error} of {summary.samples} samples are in error; {retry}", err=True)
+        return 3
+    return 0
+
+
+def _show_plan(plan: Plan, as_json: bool) -> None:
+    """What would happen, as text or JSON."""
+    problems = plan.count_problems()
+    requests = problems * plan.settings.repeats
+    assert plan.sampling.max_tokens is not None
+    facts = {
+        "settings": plan.resolved(),
+        "first_request": plan.preview(),
+        "problems": problems,
+        "requests": requests,
+        "prompt_tokens_about": round(_mean_prompt_characters(plan) / CHARACTERS_A_TOKEN * requests),
+        "completion_tokens_at_most": plan.sampling.max_tokens * requests,
+    }
+    if as_json:
+        click.echo(msgspec.json.encode(facts))
+        return
+    import yaml
+
+    from skillforge.text import printable
+
+    click.echo("# Settings\n" + yaml.safe_dump(facts["settings"], sort_keys=False, allow_unicode=True))
+    click.echo("# First request, as it would be sent\n" + printable(str(facts["first_request"]), sys.maxsize) + "\n")
+    click.echo(
+        f"# Expected\n{requests} requests ({problems} problems x {plan.settings.repeats}), about"
+        f" {facts['prompt_tokens_about']:,} prompt tokens ({CHARACTERS_A_TOKEN} characters a token),"
+        f" at most {facts['completion_tokens_at_most']:,} completion tokens. Nothing was sent."
+    )
+
+
+CHARACTERS_A_TOKEN = 4
+"""A rule of thumb for English text; the model's tokenizer may not be at hand."""
+
+
+def _mean_prompt_characters(plan: Plan, most: int = 200) -> float:
+    import itertools
+
+    lengths = []
+    for problem in itertools.islice(plan.problems(), most):
+        prompt = plan.render(problem)
+        lengths.append(len(prompt) if isinstance(prompt, str) else sum(len(message.content) for message in prompt))
+    return sum(lengths) / len(lengths)

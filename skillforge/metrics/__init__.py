@@ -1,0 +1,1 @@
+"""Metrics: what a run's graded samples say, with intervals, and whether two runs differ. Needs no numpy."""

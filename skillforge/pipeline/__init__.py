@@ -1,0 +1,1 @@
+"""The stages: evaluate, grade, compare. One file a stage; each reads as its story."""

@@ -1,0 +1,190 @@
+"""Import: any JSON-lines file of generations into a run, to grade, report and compare it like our own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from skillforge.data import DataRead, DataSource, Row
+from skillforge.errors import UsageError
+from skillforge.metrics.summary import Summary
+from skillforge.options import parse
+from skillforge.parts.benchmark import Benchmark
+from skillforge.parts.part import OPERATIONAL, PartOptions
+from skillforge.parts.problem import Problem
+from skillforge.parts.sample import Sample
+from skillforge.parts.transcript import Segment, Transcript
+from skillforge.pipeline.grade import grade
+from skillforge.pipeline.observer import Observer
+from skillforge.registry import Registry
+from skillforge.runs.directory import RunDirectory
+from skillforge.runs.manifest import Manifest
+from skillforge.text import closest, one_line
+
+
+class ImportSettings(PartOptions, frozen=True, kw_only=True, omit_defaults=True):
+    """How the rows of a file become samples. A FIELD may go into nested objects: `output.text`."""
+
+    response: Annotated[
+        tuple[str, ...],
+        Meta(description="Field with the model's text, or a list of texts; repeatable for several samples."),
+    ]
+    benchmark: Annotated[
+        str | None,
+        Meta(description="Take the problems from this benchmark; rows are matched by --id-field or --question-field."),
+    ] = None
+    split: Annotated[str | None, Meta(description="Split of the benchmark. Default: the benchmark's own.")] = None
+    question_field: Annotated[str, Meta(description="Field with the question.")] = "question"
+    expected_field: Annotated[str, Meta(description="Field with the expected answer (without --benchmark).")] = (
+        "expected_answer"
+    )
+    id_field: Annotated[
+        str | None, Meta(description="Field with the problem's id. Default: the row's number, from 0.")
+    ] = None
+    model: Annotated[str, Meta(description="Name of the model that wrote the texts, for reports.")] = "unknown"
+    grader: Annotated[str | None, Meta(description="Grader. Default: the benchmark's own; required without one.")] = (
+        None
+    )
+    data_dir: Annotated[
+        str | None, Meta(description="Folder with upstream data files. Default: SKILLFORGE_DATA.", extra=OPERATIONAL)
+    ] = None
+
+
+def import_run(
+    file: Path, settings: ImportSettings, path: Path, data_dir: Path | None, registry: Registry, observer: Observer
+) -> Summary:
+    """Make the run `path` of the generations in `file`, and grade it."""
+    benchmark = _find_benchmark(settings, registry)
+    grader = settings.grader or (benchmark[0].default_grader if benchmark else None)
+    if grader is None:
+        raise UsageError("no grader is named", "give --grader, or --benchmark to use its own")
+    grader_id = registry.find("grader", grader).id
+    source = DataSource(data_dir)
+    problems = _Problems(benchmark[0], benchmark[1], source) if benchmark else None
+    manifest = _manifest(file, settings, benchmark, grader_id, source)
+    with RunDirectory.writing(path, manifest) as run:
+        if run.samples_path.exists():
+            raise UsageError(f"{path} holds an imported run already", f"grade it: skillforge grade {path}")
+        run.save_manifest()
+        try:
+            with run.sample_log() as log:
+                for sample in _samples(file, settings, problems, manifest.resolved):
+                    log.append(sample)
+        except BaseException:
+            run.samples_path.unlink(missing_ok=True)
+            run.discard_if_empty()
+            raise
+        run.manifest.state = "finished"
+        run.save_manifest()
+    return grade(path, grader_id, {}, registry, observer)
+
+
+def _find_benchmark(settings: ImportSettings, registry: Registry) -> tuple[Benchmark, str] | None:
+    if settings.benchmark is None:
+        return None
+    part = registry.get("benchmark", settings.benchmark)
+    assert isinstance(part, Benchmark)
+    split = settings.split or part.default_split
+    if split not in part.splits:
+        raise UsageError(f"{part.name} has no split '{split}'", closest(split, part.splits))
+    return part, split
+
+
+class _Problems:
+    """The problems of a benchmark, found by id or by question."""
+
+    def __init__(self, benchmark: Benchmark, split: str, source: DataSource) -> None:
+        options = parse(benchmark.Options, {}, "benchmark.")
+        problems = list(benchmark.problems(split, options, source))
+        self._name = f"{benchmark.name}/{split}"
+        self._by_id = {problem.id: problem for problem in problems}
+        self._by_question = {" ".join(problem.question.split()): problem for problem in problems}
+
+    def find(self, row: Row, settings: ImportSettings) -> Problem:
+        if settings.id_field is not None:
+            id = str(_field(row, settings.id_field))
+            problem, shown = self._by_id.get(id), f"id '{one_line(id, 60)}'"
+        else:
+            question = str(_field(row, settings.question_field))
+            problem, shown = self._by_question.get(" ".join(question.split())), f"question '{one_line(question, 60)}'"
+        if problem is None:
+            raise row.malformed(f"{self._name} has no problem with the {shown}")
+        return problem
+
+
+def _samples(
+    file: Path, settings: ImportSettings, problems: _Problems | None, resolved: dict[str, Any]
+) -> Iterator[Sample]:
+    given: dict[str, int] = {}
+    for number, row in enumerate(DataSource(file.parent).rows(file.name)):
+        problem = problems.find(row, settings) if problems else _problem_of(row, number, settings)
+        for text in _responses(row, settings.response):
+            index = given.get(problem.id, 0)
+            given[problem.id] = index + 1
+            yield Sample(
+                benchmark=resolved["benchmark"],
+                split=resolved["split"],
+                problem=problem,
+                sample_index=index,
+                transcript=Transcript((Segment("prompt", problem.question), Segment("text", text))),
+            )
+
+
+def _problem_of(row: Row, number: int, settings: ImportSettings) -> Problem:
+    expected = _field(row, settings.expected_field)
+    return Problem(
+        id=str(number) if settings.id_field is None else str(_field(row, settings.id_field)),
+        question=str(_field(row, settings.question_field)),
+        expected_answer=None if expected is None else str(expected),
+    )
+
+
+def _responses(row: Row, fields: Iterable[str]) -> Iterator[str]:
+    for field in fields:
+        found = _field(row, field)
+        for text in found if isinstance(found, list) else [found]:
+            if not isinstance(text, str):
+                raise row.malformed(f"field '{field}' holds {type(text).__name__}, not text")
+            yield text
+
+
+def _field(row: Row, path: str) -> Any:
+    """The value at `path`: a field's own name, or names of nested objects joined by dots."""
+    value: Any = row.values
+    if path in row.values:
+        return row.values[path]
+    for name in path.split("."):
+        if not isinstance(value, dict) or name not in value:
+            raise row.malformed(f"field '{path}' is missing")
+        value = value[name]
+    return value
+
+
+def _manifest(
+    file: Path, settings: ImportSettings, benchmark: tuple[Benchmark, str] | None, grader_id: str, source: DataSource
+) -> Manifest:
+    try:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror}", "check the path") from error
+    name, split = (benchmark[0].name, benchmark[1]) if benchmark else (file.stem, "all")
+    shared = {"benchmark": name, "split": split, "model": settings.model}
+    return Manifest(
+        command="import",
+        settings=msgspec.to_builtins(settings),
+        resolved={
+            **shared,
+            "file": str(file),
+            "grader": grader_id,
+            "options": {},
+            "subset_fields": list(benchmark[0].subset_fields) if benchmark else [],
+        },
+        identity={**shared, "file_sha256": digest, "response": list(settings.response)},
+        data=[*source.reads, DataRead(file.name, digest)],
+    )

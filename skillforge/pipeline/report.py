@@ -1,0 +1,165 @@
+"""What a run came to: summary.json for programs, and the tables of a report for people, in text form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from skillforge.errors import SkillForgeError
+from skillforge.metrics.intervals import Estimate
+from skillforge.metrics.summary import Summary
+from skillforge.runs.directory import RunDirectory
+from skillforge.runs.manifest import Manifest
+from skillforge.runs.rows import to_json, write_atomically
+from skillforge.text import one_line
+
+
+class Table(msgspec.Struct, frozen=True):
+    """One table of a report: cells are text; the first column is a label, the others are numbers."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def write_summary(run: RunDirectory, summary: Summary) -> None:
+    """Write summary.json and report.md of `run`."""
+    write_atomically(run.summary_path, to_json(summary))
+    write_atomically(run.report_path, markdown(tables([(run.path.name, run.manifest, summary)])).encode())
+
+
+def read_summary(run: RunDirectory) -> Summary:
+    """The summary of `run`. Raises SkillForgeError where it has none yet."""
+    try:
+        return msgspec.json.decode(run.summary_path.read_bytes(), type=Summary)
+    except FileNotFoundError:
+        raise SkillForgeError(
+            f"{run.path} has no summary yet (its state is '{run.manifest.state}')",
+            f"finish it with 'skillforge eval --resume {run.path}', or grade what is there: 'skillforge grade {run.path}'",
+        ) from None
+    except (msgspec.DecodeError, OSError) as error:
+        raise SkillForgeError(
+            f"cannot read {run.summary_path}: {one_line(str(error))}", f"make it anew: skillforge grade {run.path}"
+        ) from error
+
+
+def tables(runs: Sequence[tuple[str, Manifest, Summary]]) -> list[Table]:
+    """The tables of a report on one run or several: results, then what makes sense only run by run."""
+    found = [_results(runs)]
+    for name, _, summary in runs:
+        suffix = f" of {name}" if len(runs) > 1 else ""
+        found += (msgspec.structs.replace(table, title=table.title + suffix) for table in _details(summary))
+    return found
+
+
+def markdown(found: Sequence[Table]) -> str:
+    """`found` as Markdown. Text from outside cannot break a table or become markup."""
+    return "\n".join(_markdown_table(table) for table in found)
+
+
+def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
+    columns = ("run", "benchmark", "model", "problems", "k", "accuracy", "interval", "no answer", "truncated", "errors")
+    rows = [
+        (
+            name,
+            _benchmark(manifest),
+            one_line(str(manifest.resolved.get("model", "")), 60),
+            str(summary.problems),
+            str(summary.samples_per_problem),
+            percent(summary.accuracy.value),
+            _interval(summary.accuracy),
+            percent(summary.no_answer_rate),
+            percent(summary.truncation_rate),
+            str(summary.error),
+        )
+        for name, manifest, summary in runs
+    ]
+    return Table("Results", columns, rows)
+
+
+def _benchmark(manifest: Manifest) -> str:
+    name = str(manifest.resolved.get("benchmark", "")).rpartition(":")[2]
+    return one_line(f"{name}/{manifest.resolved.get('split', '')}", 60)
+
+
+def _details(summary: Summary) -> Iterator[Table]:
+    if summary.samples_per_problem > 1:
+        rows = [
+            (
+                f"k = {k}",
+                percent(at.value),
+                percent(summary.maj_at[k].value) if k in summary.maj_at else "–",
+                str(at.problems),
+            )
+            for k, at in summary.pass_at.items()
+        ]
+        yield Table("Samples of one problem together", ("", "pass@k", "maj@k", "problems"), rows)
+        repeats = summary.repeats
+        yield Table(
+            "Repeats",
+            ("", "mean", "std"),
+            [(f"{len(repeats.accuracy)} repeats", percent(repeats.mean), percent(repeats.std))],
+        )
+    for field, values in summary.subsets.items():
+        rows = [
+            (one_line(value, 60), str(row.problems), percent(row.accuracy.value), _interval(row.accuracy))
+            for value, row in values.items()
+        ]
+        if rows:
+            yield Table(f"By {field}", (field, "problems", "accuracy", "interval"), rows)
+    if work := _work(summary):
+        yield Table("Work", ("", "value"), work)
+
+
+def _work(summary: Summary) -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    if tokens := summary.tokens:
+        rows += [("prompt tokens", f"{_number(tokens.prompt_total)} (mean {_number(tokens.prompt_mean)})")]
+        spread = f"mean {_number(tokens.completion_mean)}, p90 {_number(tokens.completion_p90)}"
+        rows += [
+            (
+                "completion tokens",
+                f"{_number(tokens.completion_total)} ({spread}, most {_number(tokens.completion_max)})",
+            )
+        ]
+    if latency := summary.latency:
+        values = f"p50 {latency.p50:.2f} s, p90 {latency.p90:.2f} s, p99 {latency.p99:.2f} s, most {latency.max:.2f} s"
+        rows += [("latency", values)]
+    if speed := summary.throughput:
+        per_second = f"{speed.samples_per_second:.1f} samples/s"
+        if speed.completion_tokens_per_second is not None:
+            per_second += f", {speed.completion_tokens_per_second:.0f} completion tokens/s"
+        rows += [("throughput", per_second)]
+    return rows
+
+
+def percent(value: float | None) -> str:
+    """A share from 0 to 1 as people read it."""
+    return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return "–"
+    return f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _markdown_table(table: Table) -> str:
+    lines = [
+        f"## {_cell(table.title)}\n",
+        "| " + " | ".join(map(_cell, table.columns)) + " |",
+        "|" + "|".join(" --- " if number == 0 else " ---: " for number, _ in enumerate(table.columns)) + "|",
+        *("| " + " | ".join(map(_cell, row)) + " |" for row in table.rows),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;")
+    return escaped.replace("`", "\\`").replace("[", "\\[")

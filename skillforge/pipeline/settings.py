@@ -1,0 +1,90 @@
+"""EvalSettings: all that a user can set about an evaluation, declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from skillforge.parts.part import OPERATIONAL
+from skillforge.parts.sampling import Sampling
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class EvalSettings(Sampling, frozen=True, kw_only=True, omit_defaults=True):
+    """An evaluation. The fields of Sampling come first; the rest says what is asked, of whom and how."""
+
+    benchmark: Annotated[str, Meta(description="Benchmark to evaluate on.")]
+    split: Annotated[str | None, Meta(description="Split of the benchmark. Default: the benchmark's own.")] = None
+    model: Annotated[
+        str | None,
+        Meta(
+            description="Model: an installed name, a folder, a hub id, or what the server calls it. Default: the embedded one."
+        ),
+    ] = None
+    base_url: Annotated[
+        str | None, Meta(description="Address of the server, such as http://localhost:8000/v1.", extra=OPERATIONAL)
+    ] = None
+    backend: Annotated[str | None, Meta(description="Backend. Default: what fits --base-url or the model.")] = None
+    prompt: Annotated[str | None, Meta(description="Prompt style. Default: the model's own, else the benchmark's.")] = (
+        None
+    )
+    few_shots: Annotated[int, Meta(ge=0, description="Worked examples to show, from the prompt style.")] = 0
+    grader: Annotated[str | None, Meta(description="Grader. Default: the benchmark's own.")] = None
+    repeats: Annotated[
+        int, Meta(ge=1, le=4096, description="Samples for each problem; above 1 gives pass@k and maj@k.")
+    ] = 1
+    limit: Annotated[Count | None, Meta(description="Use only this many problems, the first.")] = None
+    ids: Annotated[
+        tuple[str, ...], Meta(description="Use only the problems with these ids; repeatable, or separated by commas.")
+    ] = ()
+    shuffle: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Shuffle the problems with this seed, before --limit.")
+    ] = None
+    concurrency: Annotated[
+        Count | None, Meta(description="Requests in flight. Default: adapts to the server.", extra=OPERATIONAL)
+    ] = None
+    retries: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            description="Tries after the first for faults that can pass (about a minute).",
+            extra=OPERATIONAL,
+        ),
+    ] = 9
+    data_dir: Annotated[
+        str | None,
+        Meta(
+            description="Read upstream data files from this folder, not from the hub. Default: SKILLFORGE_DATA.",
+            extra=OPERATIONAL,
+        ),
+    ] = None
+    options: Annotated[
+        dict[str, dict[str, Any]],
+        Meta(description="A part's own options: -o KIND.NAME=VALUE, such as -o backend.timeout=30."),
+    ] = {}
+
+
+def sampling_of(settings: EvalSettings) -> Sampling:
+    """The sampling part of `settings`."""
+    return Sampling(**{name: getattr(settings, name) for name in Sampling.__struct_fields__})
+
+
+def stored(settings: EvalSettings) -> dict[str, Any]:
+    """`settings` for run.json: what the user set, with user names and passwords removed from addresses."""
+    clean = msgspec.structs.replace(settings, base_url=without_credentials(settings.base_url))
+    result: dict[str, Any] = msgspec.to_builtins(clean)
+    return result
+
+
+def without_credentials(url: str | None) -> str | None:
+    """`url` without user, password and query."""
+    if url is None:
+        return None
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

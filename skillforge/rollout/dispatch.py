@@ -1,0 +1,86 @@
+"""Sends requests: retries what can pass, and tells apart what costs one sample from what ends the run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+import msgspec
+
+from skillforge.errors import BackendUnusable, RequestFailed, RequestRefused
+from skillforge.parts.backend import Client, Completion, Request
+from skillforge.rollout.limiter import Limiter
+
+BACKOFF_FIRST = 0.1
+BACKOFF_MOST = 30.0
+RETRY_AFTER_MOST = 300.0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A completion and what it took: `latency` in seconds of the attempt that succeeded."""
+
+    completion: Completion
+    latency: float
+    attempts: int
+
+
+class GaveUp(RequestRefused):
+    """A request has no answer and gets none; `attempts` were made."""
+
+    def __init__(self, what: str, attempts: int) -> None:
+        super().__init__(what)
+        self.attempts = attempts
+
+
+class Dispatcher:
+    """Makes completions with one client."""
+
+    def __init__(self, client: Client, limiter: Limiter, retries: int) -> None:
+        self._client = client
+        self._limiter = limiter
+        self._retries = retries
+        self._last_success = float("-inf")
+
+    async def complete(self, request: Request) -> Answer:
+        """One completion, tried up to `retries` times more.
+
+        Raises GaveUp where this request has failed for good, and BackendUnusable where no request can succeed.
+        """
+        first_sent = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            sent = time.monotonic()
+            try:
+                completion = await self._client.complete(request)
+            except RequestRefused as error:
+                raise GaveUp(str(error), attempt) from error
+            except BackendUnusable as error:
+                if self._last_success < 0:
+                    raise
+                raise GaveUp(str(error), attempt) from error
+            except RequestFailed as error:
+                if error.throttled:
+                    self._limiter.throttled()
+                if attempt > self._retries:
+                    raise self._exhausted(error, attempt, first_sent) from error
+                await asyncio.sleep(_pause(attempt, error.retry_after))
+            else:
+                self._last_success = time.monotonic()
+                self._limiter.succeeded()
+                return Answer(completion, self._last_success - sent, attempt)
+
+    def _exhausted(self, error: RequestFailed, attempts: int, first_sent: float) -> Exception:
+        if error.connection and self._last_success < first_sent:
+            return BackendUnusable(
+                f"{error.what}, {attempts} times in a row", "start the server again, then continue the run"
+            )
+        return GaveUp(f"{error.what} (given up after {attempts} attempts)", attempts)
+
+
+def _pause(attempt: int, retry_after: float | None) -> float:
+    """Seconds to wait: what the server asked for, or exponential backoff with jitter so that retries do not come in waves."""
+    if retry_after is not None:
+        return min(retry_after, RETRY_AFTER_MOST) + random.uniform(0, BACKOFF_FIRST)
+    return random.uniform(0.5, 1.0) * min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** (attempt - 1))
