@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import sys
 from collections.abc import Callable, Iterator
@@ -83,20 +84,20 @@ def _row(sample: Sample, verdict: VerdictRow | None) -> dict[str, Any]:
 
 def _write_jsonl(rows: Iterator[dict[str, Any]], stream: BinaryIO) -> int:
     count = 0
-    for count, row in enumerate(rows, 1):
+    for row in rows:
         stream.write(msgspec.json.encode(row) + b"\n")
+        count += 1
     return count
 
 
 def _write_csv(rows: Iterator[dict[str, Any]], stream: BinaryIO) -> int:
-    import io
-
     text = io.TextIOWrapper(stream, encoding="utf-8", newline="", write_through=True)
     writer = csv.DictWriter(text, fieldnames=list(COLUMNS))
     writer.writeheader()
     count = 0
-    for count, row in enumerate(rows, 1):
+    for row in rows:
         writer.writerow(row)
+        count += 1
     text.detach()
     return count
 

@@ -140,7 +140,7 @@ class Plan:
         """All settings, with defaults filled in."""
         return {
             **stored(self.settings),
-            **{name: value for name, value in msgspec.to_builtins(self.sampling).items()},
+            **msgspec.to_builtins(self.sampling),
             "benchmark": self.benchmark.id,
             "split": self.split,
             "model": self.model.name,

@@ -1,0 +1,1 @@
+"""The run directory: all that one command did, on disk."""

@@ -1,0 +1,183 @@
+"""RunDirectory: the files of one run."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from skillforge.errors import SkillForgeError, UsageError
+from skillforge.parts.grader import Verdict
+from skillforge.parts.sample import Sample, SampleKey
+from skillforge.runs.lock import run_lock
+from skillforge.runs.manifest import Manifest, differences, manifest_path, read_manifest, write_manifest
+from skillforge.runs.rows import RowLog, read_rows, write_errors
+
+
+class VerdictRow(Verdict, frozen=True, kw_only=True, omit_defaults=True):
+    """A line of verdicts.jsonl: a Verdict with the key of its sample."""
+
+    benchmark: str
+    split: str
+    problem_id: str
+    sample_index: int
+
+    @classmethod
+    def of(cls, sample: Sample, verdict: Verdict) -> VerdictRow:
+        return cls(
+            benchmark=sample.benchmark,
+            split=sample.split,
+            problem_id=sample.problem.id,
+            sample_index=sample.sample_index,
+            state=verdict.state,
+            answer=verdict.answer,
+            reason=verdict.reason,
+            score=verdict.score,
+        )
+
+    @property
+    def key(self) -> SampleKey:
+        return SampleKey(self.problem_id, self.sample_index)
+
+
+class _ProblemId(msgspec.Struct):
+    id: str
+
+
+class _SampleHead(msgspec.Struct):
+    """The part of a Sample that tells whether it is done; decoding this alone is several times faster."""
+
+    problem: _ProblemId
+    sample_index: int
+    state: str = "done"
+
+    @property
+    def key(self) -> SampleKey:
+        return SampleKey(self.problem.id, self.sample_index)
+
+
+class RunDirectory:
+    """The files of one run. Reading needs no lock; writing goes through `writing()`."""
+
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.samples_path = path / "samples.jsonl"
+        self.verdicts_path = path / "verdicts.jsonl"
+        self.summary_path = path / "summary.json"
+        self.report_path = path / "report.md"
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """The run in the folder `path`. Raises UsageError where there is none."""
+        return cls(path, read_manifest(path))
+
+    @classmethod
+    @contextlib.contextmanager
+    def writing(cls, path: Path, manifest: Manifest) -> Iterator[RunDirectory]:
+        """Create the run, or continue it, as its only writer.
+
+        Raises UsageError, with the differences, where `path` holds a run of another configuration, and SkillForgeError
+        where another process writes it.
+        """
+        with write_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        with run_lock(path):
+            if manifest_path(path).exists():
+                manifest = _continued(path, read_manifest(path), manifest)
+            elif strange := [item.name for item in path.iterdir() if item.name != "run.lock"]:
+                raise UsageError(f"{path} is not a run and not empty (it holds {strange[0]})", "choose another --out")
+            yield cls(path, manifest)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only writer of this existing run."""
+        with run_lock(self.path):
+            yield
+
+    def discard_if_empty(self) -> bool:
+        """Remove a new run that has no sample yet; tells whether it did."""
+        if any(path.exists() and path.stat().st_size for path in (self.samples_path, self.verdicts_path)):
+            return False
+        for path in (self.samples_path, self.verdicts_path, manifest_path(self.path), self.path / "run.lock"):
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody put something else there
+            self.path.rmdir()
+        return True
+
+    def save_manifest(self) -> None:
+        write_manifest(self.path, self.manifest)
+
+    def samples(self) -> Iterator[Sample]:
+        """All samples as a stream, in the order in which they finished. Of a sample that was retried, the last attempt."""
+        superseded = self._superseded_lines()
+        for number, sample in enumerate(read_rows(self.samples_path, Sample)):
+            if number not in superseded:
+                yield sample
+
+    def verdicts(self) -> dict[SampleKey, VerdictRow]:
+        """All verdicts by sample; of one that was judged again, the last."""
+        return {row.key: row for row in read_rows(self.verdicts_path, VerdictRow)}
+
+    def sample_log(self) -> RowLog:
+        return RowLog(self.samples_path)
+
+    def verdict_log(self) -> RowLog:
+        return RowLog(self.verdicts_path)
+
+    def summary(self) -> dict[str, Any]:
+        """The content of summary.json. Raises SkillForgeError where the run has none yet."""
+        try:
+            found: dict[str, Any] = msgspec.json.decode(self.summary_path.read_bytes())
+        except FileNotFoundError:
+            raise SkillForgeError(
+                f"{self.path} has no summary yet (its state is '{self.manifest.state}')",
+                f"finish it: skillforge eval --resume {self.path}; or grade what is there: skillforge grade {self.path}",
+            ) from None
+        return found
+
+    def _superseded_lines(self) -> set[int]:
+        """Numbers of the lines (from 0) in state `error` whose sample was tried again later."""
+        failed: dict[SampleKey, int] = {}
+        superseded: set[int] = set()
+        for number, head in enumerate(read_rows(self.samples_path, _SampleHead)):
+            if failed and head.key in failed:
+                superseded.add(failed.pop(head.key))
+            if head.state == "error":
+                failed[head.key] = number
+        return superseded
+
+
+def _continued(path: Path, old: Manifest, new: Manifest) -> Manifest:
+    changed = differences(old.identity, new.identity)
+    if changed:
+        raise UsageError(
+            f"{path} holds a run of another configuration ({'; '.join(changed)})",
+            "choose another --out, or set the same options",
+        )
+    old.state, old.error = "running", None
+    old.settings, old.resolved = new.settings, new.resolved
+    old.plugins = new.plugins
+    return old
+
+
+def new_run_path(root: Path, *names: str) -> Path:
+    """A folder for a new run below `root`, named after what it does and when."""
+    stem = "-".join(re.sub(r"[^A-Za-z0-9._]+", "-", name).strip("-.") or "x" for name in names)
+    base = root / f"{stem[:100]}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, number = base, 2
+    while path.exists():
+        path, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return path
+
+
+def list_runs(root: Path) -> Iterator[RunDirectory]:
+    """The runs directly below `root`, oldest first; folders that are not runs are passed over."""
+    if root.is_dir():
+        found = [RunDirectory.open(path) for path in root.iterdir() if manifest_path(path).is_file()]
+        yield from sorted(found, key=lambda run: run.manifest.created_at)
