@@ -89,8 +89,13 @@ def main() -> NoReturn:
     try:
         code = cli.main(arguments, prog_name="skillforge", standalone_mode=False)
         sys.stdout.flush()
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        code = error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context else ""
+        _complain(error.format_message().rstrip(".") + hint)
         code = error.exit_code
     except SkillForgeError as error:
         if debug:

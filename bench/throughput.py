@@ -1,0 +1,68 @@
+"""Throughput of the whole command `skillforge eval` against a mock server with a fixed latency of 100 ms.
+
+    python bench/throughput.py [--rounds 3]
+
+Each row is the median of the rounds: wall and CPU seconds of the whole process, start-up included, with live progress on and everything
+stored and graded; beside it a bare aiohttp client in the same run. The last row adds faults: 5 % of answers are 429 and
+5 % are dropped connections.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from common import HERE, Measured, measure, mock_server, require, skillforge, write_problems
+
+CASES = ((1000, 100, ()), (5000, 500, ()), (1000, 100, ("--rate-429", "0.05", "--rate-drop", "0.05", "--seed", "1")))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    print(f"{'problems':>8} {'in flight':>9} {'faults':>6} | {'wall s':>6} {'CPU s':>6} {'MB':>5} | {'bare wall':>9} {'bare CPU':>8}")
+    for count, concurrency, faults in CASES:
+        runs = [_round(count, concurrency, faults) for _ in range(rounds)]
+        ours, bare = _median([run[0] for run in runs]), _median([run[1] for run in runs if run[1]])
+        beside = f"{bare.wall:9.2f} {bare.cpu:8.2f}" if bare else f"{'–':>9} {'–':>8}"
+        share = "10 %" if faults else "none"
+        print(f"{count:8} {concurrency:9} {share:>6} | {ours.wall:6.2f} {ours.cpu:6.2f} {ours.peak_mb:5.0f} | {beside}")
+
+
+def _round(count: int, concurrency: int, faults: tuple[str, ...]) -> tuple[Measured, Measured | None]:
+    with tempfile.TemporaryDirectory() as name, mock_server("--latency", "0.1", *faults) as base_url:
+        folder = Path(name)
+        write_problems(folder, count)
+        out = folder / "run"
+        command = skillforge(
+            "eval", "--benchmark", "gsm8k", "--data-dir", name, "--base-url", base_url, "--model", "mock",
+            "--concurrency", str(concurrency), "--out", str(out),
+        )  # fmt: skip
+        ours = require(measure(command, terminal=True), 0)
+        _check(out, count)
+        if faults:
+            return ours, None
+        problems = str(folder / "gsm8k" / "test.jsonl")
+        client = [sys.executable, str(HERE / "bare_client.py"), base_url, problems, str(concurrency)]
+        return ours, require(measure(client), 0)
+
+
+def _check(out: Path, count: int) -> None:
+    """Nothing is lost: every problem has its sample and its verdict, and none is in error."""
+    summary = json.loads((out / "summary.json").read_bytes())
+    lines = [len((out / name).read_bytes().splitlines()) for name in ("samples.jsonl", "verdicts.jsonl")]
+    if (summary["samples"], summary["error"], *lines) != (count, 0, count, count):
+        sys.exit(f"samples were lost: {summary['samples']} of {count}, {summary['error']} in error, rows {lines}")
+
+
+def _median(runs: list[Measured]) -> Measured | None:
+    return min(runs, key=lambda run: abs(run.wall - statistics.median(each.wall for each in runs))) if runs else None
+
+
+if __name__ == "__main__":
+    main()

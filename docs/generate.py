@@ -1,0 +1,96 @@
+"""Writes docs/reference/ from the declarations: `python docs/generate.py`. A test keeps the files equal to what this writes."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from skillforge import hookspecs
+from skillforge.cli import COMMANDS, cli
+from skillforge.kinds import KINDS
+
+REFERENCE = Path(__file__).parent / "reference"
+
+
+def main() -> None:
+    """Write all generated pages."""
+    REFERENCE.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")
+
+
+def pages() -> dict[str, str]:
+    """File name -> content of each generated page."""
+    return {"cli.md": "\n".join(_command_line()), "contract.md": "\n".join(_contract())}
+
+
+def _command_line() -> Iterator[str]:
+    yield "# Command line\n\nGenerated from the declarations. A part's own options (`-o KIND.NAME=VALUE`) are shown by"
+    yield "`skillforge plugins show NAME`.\n"
+    context = click.Context(cli, info_name="skillforge")
+    for name in COMMANDS:
+        command = cli.get_command(context, name)
+        assert command is not None
+        yield from _command(command, click.Context(command, info_name=name, parent=context))
+
+
+def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield f"## `{context.command_path}`\n"
+    yield inspect.cleandoc(command.help or "").replace("\b\n", "") + "\n"
+    usage = " ".join(command.collect_usage_pieces(context))
+    yield f"```\n{context.command_path} {usage}\n```\n"
+    records = [parameter.get_help_record(context) for parameter in command.params if isinstance(parameter, click.Option)]
+    if rows := [record for record in records if record]:
+        yield "| option | meaning |\n| --- | --- |"
+        for names, text in rows:
+            yield f"| `{_cell(names)}` | {_cell(text)} |"
+        yield ""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            part = command.get_command(context, name)
+            assert part is not None
+            yield from _command(part, click.Context(part, info_name=name, parent=context))
+
+
+def _contract() -> Iterator[str]:
+    yield "# Contract\n\nGenerated from `skillforge/hookspecs.py` and `skillforge/parts/`. This is contract"
+    yield f"version {hookspecs.CONTRACT_VERSION}; the oldest that works is {hookspecs.OLDEST_CONTRACT}.\n"
+    for kind in KINDS.values():
+        part_class = kind.part_class
+        yield f"## {part_class.__name__}\n"
+        yield f"Group `{kind.group}`, hook `{kind.hook}(name)`.\n\n{inspect.getdoc(part_class)}\n"
+        module = import_module(kind.class_path.partition(":")[0])
+        yield from _members(inspect.getsource(module), part_class.__name__)
+    yield "## Events\n"
+    for name in ("skillforge_run_started", "skillforge_sample_finished", "skillforge_run_finished"):
+        hook = getattr(hookspecs, name)
+        yield f"`{name}{inspect.signature(hook)}`\n: {inspect.getdoc(hook)}\n"
+
+
+def _members(source: str, class_name: str) -> Iterator[str]:
+    """The attributes and methods of a class as they stand in its source, each with its docstring."""
+    classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == class_name]
+    body = classes[0].body
+    for node, following in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.AnnAssign):
+            note = following.value if isinstance(following, ast.Expr) else None
+            text = inspect.cleandoc(note.value) if isinstance(note, ast.Constant) and isinstance(note.value, str) else ""
+            yield f"- `{ast.unparse(node)}` {' '.join(text.split())}"
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+            text = " ".join((ast.get_docstring(node) or "").split())
+            yield f"- `{node.name}({ast.unparse(node.args)}){returns}`: {text}"
+    yield ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+if __name__ == "__main__":
+    main()
