@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -50,8 +51,8 @@ def describe(declaration: type[PartOptions]) -> list[OptionField]:
 def parse(declaration: type[AnyOptions], values: Mapping[str, Any], prefix: str) -> AnyOptions:
     """`values` (strings from the command line, or typed values from a recipe) as checked options.
 
-    `prefix` names the part in messages: `backend.` for `backend.timeout`, `--` for the command's own. Raises UsageError for an unknown name, with the closest
-    known one, and for a bad value, with what is allowed.
+    `prefix` names the part in messages: `backend.` for `backend.timeout`, `--` for the command's own. Raises UsageError
+    for an unknown name, with the closest known one, and for a bad value, with what is allowed.
     """
     known = {field.name: field for field in describe(declaration)}
     for name in values:
@@ -86,8 +87,12 @@ def _convert(value: Any, field: OptionField, declaration: type[PartOptions], pre
     if field.repeatable and isinstance(value, str):
         value = [value]
     try:
-        return msgspec.convert(value, hint, strict=False)
-    except msgspec.ValidationError as error:
+        converted = msgspec.convert(value, hint, strict=False)
+        if isinstance(converted, float) and not math.isfinite(converted):
+            raise msgspec.ValidationError("Expected a finite number")
+        msgspec.json.encode(converted)
+        return converted
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise UsageError(
             f"bad value {one_line(str(value), 80)!r} for option '{_label(prefix, field.name)}'",
             f"it must be {field.type}{', ' + field.bounds if field.bounds else ''} ({one_line(str(error))})",

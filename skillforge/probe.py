@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -54,10 +54,6 @@ class ProbeResult(msgspec.Struct, frozen=True):
     fix: str | None = None
     seconds: float = 0.0
     part: PartDescription | None = None
-
-    @property
-    def summary(self) -> str | None:
-        return self.part.summary if self.part else None
 
 
 def probe(entries: Sequence[PartEntry], limit: float | None = None) -> dict[tuple[str, str], ProbeResult]:
@@ -135,7 +131,15 @@ def describe_part(part: Part, file: str | None) -> PartDescription:
 _FACT_FIELDS: Mapping[str, Sequence[str]] = {
     "benchmark": ("splits", "default_split", "default_prompt", "default_grader", "subset_fields"),
     "prompt": ("stop", "code", "examples"),
-    "model": ("aliases", "default_prompt", "default_sampling", "default_backend", "default_backend_options"),
+    "backend": ("default_for",),
+    "model": (
+        "embedded",
+        "aliases",
+        "default_prompt",
+        "default_sampling",
+        "default_backend",
+        "default_backend_options",
+    ),
 }
 
 
@@ -150,7 +154,7 @@ def _facts(part: Part) -> Iterator[tuple[str, Any]]:
             value = len(value or ())
         if name == "default_sampling":
             value = {setting: getattr(value, setting) for setting in sorted(value.asked())} if value else None
-        if value not in (None, (), {}):
+        if value not in (None, (), {}, False):
             yield name, value
 
 
@@ -168,6 +172,47 @@ def _plain_default(field: OptionField) -> OptionField:
 
 def _plain(value: Any) -> Any:
     return msgspec.to_builtins(value, str_keys=True, enc_hook=str)
+
+
+class Stock(msgspec.Struct, frozen=True):
+    """An entry as `plugins list` shows it: `cause` and `fix` say what is wrong with one that is not `ok`."""
+
+    entry: PartEntry
+    state: Literal["ok", "broken", "shadowed", "clash", "slow"]
+    cause: str | None
+    fix: str | None
+    seconds: float
+    part: PartDescription | None
+
+    @property
+    def summary(self) -> str:
+        """The part's own summary, or its package's where the part cannot be asked."""
+        return self.part.summary if self.part else self.entry.summary
+
+
+def take_stock(entries: Sequence[PartEntry], limit: float | None = None) -> list[Stock]:
+    """The state of each of `entries`, all of them loaded in another process. Clashes are looked for among them."""
+    usable = [entry for entry in entries if entry.shadowed_by is None]
+    results = probe(usable, limit)
+    return [_stock(entry, usable, results.get((entry.kind, entry.id))) for entry in entries]
+
+
+def _stock(entry: PartEntry, usable: Sequence[PartEntry], result: ProbeResult | None) -> Stock:
+    if entry.shadowed_by is not None or result is None:
+        cause = f"{entry.package} is also installed in {entry.shadowed_by}, and that one is used"
+        return Stock(entry, "shadowed", cause, f"remove one of the two: pip uninstall {entry.package}", 0.0, None)
+    if not result.ok:
+        return Stock(entry, "broken", result.cause, result.fix, result.seconds, None)
+    namesakes = sorted(other.id for other in usable if (other.kind, other.name) == (entry.kind, entry.name))
+    if len(namesakes) > 1:
+        ids = " and ".join(f"'{one}'" for one in namesakes)
+        cause = f"{len(namesakes)} packages bring a {entry.kind} called '{entry.name}': {ids}"
+        return Stock(entry, "clash", cause, "name the one you mean in full (package:name)", result.seconds, result.part)
+    if result.seconds > SLOW:
+        cause = f"importing {entry.module} takes {result.seconds:.1f} s"
+        fix = "its author should import what is slow inside the functions that use it"
+        return Stock(entry, "slow", cause, fix, result.seconds, result.part)
+    return Stock(entry, "ok", None, None, result.seconds, result.part)
 
 
 # ---------------------------------------------------------------------------------------------------------------

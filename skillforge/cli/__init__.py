@@ -11,7 +11,7 @@ import click
 
 from skillforge import __version__
 from skillforge.errors import Interrupted, SkillForgeError
-from skillforge.text import printable
+from skillforge.text import one_line, printable
 
 COMMANDS = {
     "eval": ("skillforge.cli.evaluate:evaluate", "Evaluate a model on a benchmark."),
@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-            from skillforge.text import closest, one_line
+            from skillforge.text import closest
 
             raise click.UsageError(
                 f"no command '{one_line(args[0], 60)}'; {closest(args[0], self.list_commands(ctx))}", ctx
@@ -107,6 +107,12 @@ def main() -> NoReturn:
         code = Interrupted.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except OSError as error:
+        if debug:
+            raise
+        place = f"{one_line(str(error.filename), 80)}: " if error.filename else ""
+        _complain(place + (error.strerror or str(error)))
         code = 1
     except Exception as error:
         if debug:

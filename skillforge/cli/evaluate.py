@@ -112,11 +112,16 @@ def _run(plan: Plan, path: Path, retry_errors: bool, as_json: bool, quiet: bool)
         print_tables(tables([(path.name, RunDirectory.open(path).manifest, summary)]))
         if not quiet:
             observer.note(f"all of it is in {path} (report.md, summary.json, samples.jsonl, verdicts.jsonl)")
-    if summary.error:
+    if not summary.error:
+        return 0
+    unanswered = sum(sample.state == "error" for sample in RunDirectory.open(path).samples())
+    if unanswered:
         retry = f"try them again: skillforge eval --resume {path} --retry-errors"
-        click.echo(f"{summary.error} of {summary.samples} samples are in error; {retry}", err=True)
-        return 3
-    return 0
+        click.echo(f"{unanswered} of {summary.samples} samples are in error; {retry}", err=True)
+    if unjudged := summary.error - unanswered:
+        why = f"verdicts.jsonl says why; then: skillforge grade {path}"
+        click.echo(f"{unjudged} of {summary.samples} answers could not be judged; {why}", err=True)
+    return 3
 
 
 def _show_plan(plan: Plan, as_json: bool) -> None:

@@ -21,7 +21,7 @@ from skillforge.runs.directory import RunDirectory
 @click.option("--grader", metavar="NAME", help="Grader. Default: the one that the run was judged by.")
 @click.option("-o", "assignments", multiple=True, metavar="grader.NAME=VALUE", help="An option of the grader.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def grade(run: Path, grader: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+def grade(run: Path, grader: str | None, assignments: tuple[str, ...], as_json: bool) -> int:
     """Judge the samples of RUN again, without a model. Replaces its verdicts and summary; the samples stay as they are."""
     options = part_options(assignments)
     if strange := options.keys() - {"grader"}:
@@ -31,3 +31,4 @@ def grade(run: Path, grader: str | None, assignments: tuple[str, ...], as_json: 
         click.echo(msgspec.json.encode({"run": str(run), **msgspec.to_builtins(summary)}))
     else:
         print_tables(tables([(run.name, RunDirectory.open(run).manifest, summary)]))
+    return 3 if summary.error else 0

@@ -23,7 +23,7 @@ from skillforge.runs.directory import RunDirectory, new_run_path
 @click.argument("file", type=click.Path(path_type=Path))
 @declared_options(ImportSettings)
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory. Default: runs/FILE-TIME.")
-def import_run(file: Path, out: Path | None, **values: Any) -> None:
+def import_run(file: Path, out: Path | None, **values: Any) -> int:
     """Make a run of the generations in FILE (JSON lines), and grade it.
 
     \b
@@ -35,3 +35,4 @@ def import_run(file: Path, out: Path | None, **values: Any) -> None:
     path = out or new_run_path(RUNS, file.stem, settings.model)
     summary = make_run(file, settings, path, Path(folder) if folder else None, default_registry(), ProgressDisplay())
     print_tables(tables([(path.name, RunDirectory.open(path).manifest, summary)]))
+    return 3 if summary.error else 0

@@ -13,6 +13,7 @@ import msgspec
 from skillforge.errors import SkillForgeError
 from skillforge.pipeline.report import Table, percent, read_summary
 from skillforge.runs.directory import list_runs
+from skillforge.text import printable
 
 
 @click.group()
@@ -26,7 +27,7 @@ def runs() -> None:
 def list_command(folder: Path, as_json: bool) -> None:
     """The runs in FOLDER (default: runs), oldest first."""
     rows = []
-    for run in list_runs(folder):
+    for run in list_runs(folder, unreadable=_pass_over):
         summary = None
         with contextlib.suppress(SkillForgeError):
             summary = read_summary(run)
@@ -52,6 +53,10 @@ def list_command(folder: Path, as_json: bool) -> None:
 
         cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
         print_tables([Table(f"Runs in {folder}", tuple(rows[0]), cells)])
+
+
+def _pass_over(fault: SkillForgeError) -> None:
+    click.echo(f"passed over: {printable(str(fault))}", err=True)
 
 
 def _cell(name: str, value: Any) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from skillforge.rollout.pool import run_pool
 from skillforge.rollout.single_turn import Job, single_turn
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.manifest import Manifest
-from skillforge.runs.rows import RowLog
+from skillforge.runs.rows import FLUSH_SECONDS, RowLog
 
 
 def evaluate(plan: Plan, path: Path, registry: Registry, observer: Observer, *, retry_errors: bool = False) -> Summary:
@@ -125,7 +125,8 @@ class _Evaluation:
             if sample.state == "error" and retry_errors:
                 continue
             verdict: Verdict | None = judged.get(sample.key)
-            if verdict is None:
+            stale = verdict is not None and verdict.state == "error" and sample.state == "done"  # of a failed attempt
+            if verdict is None or stale:
                 verdict = self._judge.judge(sample)
                 log.append(VerdictRow.of(sample, verdict))
             done[sample.problem.id] = done.get(sample.problem.id, 0) | 1 << sample.sample_index
@@ -157,7 +158,8 @@ class _Evaluation:
             self._observer.sample(sample, verdict, limiter.limit)
             self._tell("skillforge_sample_finished", sample=sample, verdict=verdict)
 
-        await run_pool(self._plan.jobs(done), work, finished, limiter)
+        async with flushing(samples, verdicts):
+            await run_pool(self._plan.jobs(done), work, finished, limiter)
 
     def _tell(self, event: str, **what: Any) -> None:
         """Call an event hook; a fault in a plugin is shown once, and that event is not told again."""
@@ -169,6 +171,25 @@ class _Evaluation:
         except Exception as error:
             self._faulty_events.add(event)
             self._observer.note(f"a plugin's {event} raised {type(error).__name__}: {error}; it is not called again")
+
+
+@contextlib.asynccontextmanager
+async def flushing(*logs: RowLog) -> AsyncIterator[None]:
+    """Write out what `logs` buffer every second, however slowly rows come."""
+
+    async def flush() -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            for log in logs:
+                log.flush()
+
+    task = asyncio.create_task(flush())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def run_interruptibly(work: Callable[[], Any]) -> None:

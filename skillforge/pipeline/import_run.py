@@ -73,8 +73,12 @@ def import_run(
         run.save_manifest()
         try:
             with run.sample_log() as log:
+                number = 0
                 for sample in _samples(file, settings, problems, manifest.resolved):
                     log.append(sample)
+                    number += 1
+            if not number:
+                raise UsageError(f"{file} holds no generations", "name a JSON-lines file with a text in each row")
         except BaseException:
             run.samples_path.unlink(missing_ok=True)
             run.discard_if_empty()

@@ -24,7 +24,7 @@ from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sampling import Sampling
 from skillforge.parts.transcript import Prompt
-from skillforge.pipeline.settings import EvalSettings, sampling_of, stored, without_credentials
+from skillforge.pipeline.settings import EvalSettings, check_address, sampling_of, stored, without_credentials
 from skillforge.registry import Registry
 from skillforge.rollout.single_turn import Job, sample_seed
 from skillforge.text import closest
@@ -50,6 +50,8 @@ class Plan:
     def __init__(self, settings: EvalSettings, registry: Registry) -> None:
         self.settings = settings
         self._registry = registry
+        if settings.base_url is not None:
+            check_address(settings.base_url)
         self.model, self._model_part = self._find_model()
         self.benchmark = self._choose("benchmark", settings.benchmark, Benchmark)
         benchmark: Benchmark = self.benchmark.part
@@ -300,10 +302,14 @@ class Plan:
 
     def _with_ids(self, problems: Iterable[Problem]) -> list[Problem]:
         wanted = dict.fromkeys(self.settings.ids)
-        found = {problem.id: problem for problem in problems if problem.id in wanted}
+        others: list[str] = []
+        found: dict[str, Problem] = {}
+        for problem in problems:
+            if problem.id in wanted:
+                found[problem.id] = problem
+            else:
+                others.append(problem.id)
         for name in wanted:
             if name not in found:
-                raise UsageError(
-                    f"{self.benchmark.id}/{self.split} has no problem '{name}'", "see the ids in samples.jsonl"
-                )
+                raise UsageError(f"{self.benchmark.id}/{self.split} has no problem '{name}'", closest(name, others, 10))
         return [found[name] for name in wanted]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from skillforge.errors import UsageError
 from skillforge.parts.part import OPERATIONAL
 from skillforge.parts.sampling import Sampling
 
@@ -78,6 +79,19 @@ def stored(settings: EvalSettings) -> dict[str, Any]:
     clean = msgspec.structs.replace(settings, base_url=without_credentials(settings.base_url))
     result: dict[str, Any] = msgspec.to_builtins(clean)
     return result
+
+
+def check_address(url: str) -> None:
+    """Raises UsageError for what is no address. The text is not repeated: it may hold a password."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.scheme and parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError("--base-url is not an address", "write it like http://localhost:8000/v1")
 
 
 def without_credentials(url: str | None) -> str | None:

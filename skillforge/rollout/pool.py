@@ -32,7 +32,9 @@ async def run_pool(
 
     def ended(task: asyncio.Task[None]) -> None:
         active.discard(task)
-        if not task.cancelled() and (fault := task.exception()) is not None:
+        if task.cancelled():  # by the job itself: its result is missing, so the work is not done
+            faults.append(RuntimeError("a job ended as cancelled, though nobody cancelled it"))
+        elif (fault := task.exception()) is not None:
             faults.append(fault)
         freed.set()
 

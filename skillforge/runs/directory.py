@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +71,7 @@ class RunDirectory:
         self.verdicts_path = path / "verdicts.jsonl"
         self.summary_path = path / "summary.json"
         self.report_path = path / "report.md"
+        self._created = False
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -88,11 +89,14 @@ class RunDirectory:
         with write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         with run_lock(path):
-            if manifest_path(path).exists():
+            created = not manifest_path(path).exists()
+            if not created:
                 manifest = _continued(path, read_manifest(path), manifest)
-            elif strange := [item.name for item in path.iterdir() if item.name != "run.lock"]:
+            elif strange := [item.name for item in path.iterdir() if not _left_by_a_kill(item.name)]:
                 raise UsageError(f"{path} is not a run and not empty (it holds {strange[0]})", "choose another --out")
-            yield cls(path, manifest)
+            run = cls(path, manifest)
+            run._created = created
+            yield run
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -101,8 +105,9 @@ class RunDirectory:
             yield
 
     def discard_if_empty(self) -> bool:
-        """Remove a new run that has no sample yet; tells whether it did."""
-        if any(path.exists() and path.stat().st_size for path in (self.samples_path, self.verdicts_path)):
+        """Remove a run that this process created and that has no sample yet; tells whether it did."""
+        logs = (self.samples_path, self.verdicts_path)
+        if not self._created or any(path.exists() and path.stat().st_size for path in logs):
             return False
         for path in (self.samples_path, self.verdicts_path, manifest_path(self.path), self.path / "run.lock"):
             path.unlink(missing_ok=True)
@@ -153,8 +158,13 @@ class RunDirectory:
         return superseded
 
 
+def _left_by_a_kill(name: str) -> bool:
+    """Whether a file may lie in a folder whose run was killed before it had a manifest."""
+    return name == "run.lock" or name.startswith(".run.json.")
+
+
 def _continued(path: Path, old: Manifest, new: Manifest) -> Manifest:
-    changed = differences(old.identity, new.identity)
+    changed = differences(old.identity, msgspec.json.decode(msgspec.json.encode(new.identity)))  # tuples become lists
     if changed:
         raise UsageError(
             f"{path} holds a run of another configuration ({'; '.join(changed)})",
@@ -176,8 +186,16 @@ def new_run_path(root: Path, *names: str) -> Path:
     return path
 
 
-def list_runs(root: Path) -> Iterator[RunDirectory]:
-    """The runs directly below `root`, oldest first; folders that are not runs are passed over."""
-    if root.is_dir():
-        found = [RunDirectory.open(path) for path in root.iterdir() if manifest_path(path).is_file()]
-        yield from sorted(found, key=lambda run: run.manifest.created_at)
+def list_runs(root: Path, unreadable: Callable[[SkillForgeError], None] = lambda error: None) -> Iterator[RunDirectory]:
+    """The runs directly below `root`, oldest first; folders that are not runs are passed over.
+
+    A run whose manifest cannot be read is passed over too, and `unreadable` is told of it.
+    """
+    found = []
+    for path in root.iterdir() if root.is_dir() else ():
+        try:
+            if manifest_path(path).is_file():
+                found.append(RunDirectory.open(path))
+        except SkillForgeError as error:
+            unreadable(error)
+    yield from sorted(found, key=lambda run: run.manifest.created_at)

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from skillforge.errors import SkillForgeError
-from skillforge.text import one_line
+from skillforge.text import one_line, storable
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
@@ -40,7 +40,11 @@ class RowLog:
 
     def append(self, row: msgspec.Struct) -> None:
         """Add one row. It is on disk after the next flush."""
-        self._encoder.encode_into(row, self._buffer, -1)
+        start = len(self._buffer)
+        try:
+            self._encoder.encode_into(row, self._buffer, -1)
+        except UnicodeEncodeError:  # half of a surrogate pair: a server's JSON can name it, and no file can hold it
+            self._buffer[start:] = self._encoder.encode(storable(msgspec.to_builtins(row)))
         self._buffer += b"\n"
         if len(self._buffer) >= FLUSH_BYTES or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
             self.flush()

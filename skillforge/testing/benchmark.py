@@ -16,7 +16,7 @@ from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.part import PartOptions
 from skillforge.parts.problem import Problem
 from skillforge.testing.declaration import PART_NAME, check_declaration
-from skillforge.testing.report import Checks, CheckResult, Skip, expect
+from skillforge.testing.report import CheckResult, Checks, Skip, expect
 
 
 def check_benchmark(
@@ -49,7 +49,9 @@ def _check_splits(checks: Checks, part: Benchmark) -> None:
         expect(isinstance(part.splits, Mapping) and part.splits, "there are none")
         for name, line in part.splits.items():
             expect(isinstance(name, str) and name, f"the name {name!r} is not text")
-            expect(isinstance(line, str) and line.strip() and "\n" not in line, f"{name!r} is not described in one line")
+            expect(
+                isinstance(line, str) and line.strip() and "\n" not in line, f"{name!r} is not described in one line"
+            )
         expect(part.default_split in part.splits, f"the default split {part.default_split!r} is not among them")
     with checks.check("default prompt and grader", "name an installed prompt style and grader"):
         for field in ("default_prompt", "default_grader"):
@@ -88,6 +90,8 @@ def _check_split(
     if not problems:
         return
     with checks.check(f"split {split} streams", "yield each problem as its row is read, not from a list of all"):
+        if not streamed and split != part.default_split:
+            raise Skip("it reads all rows before the first problem: right only where its order needs that")
         expect(streamed, "all rows are read before the first problem is given")
     with checks.check(f"split {split} ids", "give each problem an id of its own that stays the same between runs"):
         _check_ids(problems)

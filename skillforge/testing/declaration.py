@@ -13,7 +13,7 @@ import msgspec
 
 from skillforge.kinds import KINDS
 from skillforge.options import OptionField, describe
-from skillforge.parts.part import Part, PartOptions
+from skillforge.parts.part import PartOptions
 from skillforge.registry import Registry
 from skillforge.testing.report import Checks, Skip, expect
 from skillforge.text import one_line

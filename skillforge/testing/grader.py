@@ -14,7 +14,7 @@ from skillforge.parts.transcript import Transcript
 from skillforge.testing.declaration import check_declaration
 from skillforge.testing.examples import ANOTHER, HOSTILE_TEXTS, PROBLEM, transcript
 from skillforge.testing.isolated import CallFailed, Isolated, Unpicklable
-from skillforge.testing.report import Checks, CheckResult, expect
+from skillforge.testing.report import CheckResult, Checks, expect
 
 _STATES = get_args(VerdictState)
 _ANSWERS = ("7", "7", "42", "", "x", "7", "\\frac{1}{2}", "é")
@@ -108,7 +108,9 @@ def _check_elsewhere(checks: Checks, part: Grader, options: PartOptions, limit: 
                 there = elsewhere.call("grade", PROBLEM, transcript(text), options)
                 expect(here == there, f"{text!r} is {here.state} here and {there.state} in another process")
         for bad, arguments in _hostile_calls(options):
-            with checks.check(f"hostile: {bad}", "catch what can fail, bound its length and time, and never evaluate text"):
+            with checks.check(
+                f"hostile: {bad}", "catch what can fail, bound its length and time, and never evaluate text"
+            ):
                 _grade_hostile(elsewhere, arguments)
         with checks.check("groups hostile answers", "never raise on an answer; bound length and time"):
             numbers = elsewhere.call("group", list(HOSTILE_TEXTS.values()))
@@ -119,12 +121,15 @@ def _hostile_calls(options: PartOptions) -> Iterator[tuple[str, list[tuple[objec
     """Each hostile text as the model's text, as the answer that was read, and as the expected answer."""
     for bad, text in HOSTILE_TEXTS.items():
         against = msgspec.structs.replace(PROBLEM, expected_answer=text)
-        yield bad, [
-            (PROBLEM, transcript(text), options, None),
-            (PROBLEM, transcript("\\boxed{7}"), options, text),
-            (against, transcript("\\boxed{7}"), options, None),
-            (against, transcript(text), options, text),
-        ]
+        yield (
+            bad,
+            [
+                (PROBLEM, transcript(text), options, None),
+                (PROBLEM, transcript("\\boxed{7}"), options, text),
+                (against, transcript("\\boxed{7}"), options, None),
+                (against, transcript(text), options, text),
+            ],
+        )
 
 
 def _grade_hostile(elsewhere: Isolated, calls: Sequence[tuple[object, ...]]) -> None:

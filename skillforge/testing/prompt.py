@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from skillforge.parts.sampling import Sampling
 from skillforge.parts.transcript import Message, Prompt
 from skillforge.testing.declaration import PART_NAME, check_declaration
 from skillforge.testing.examples import ANOTHER, HARD_QUESTIONS, HOSTILE_TEXTS, PROBLEM
-from skillforge.testing.report import Checks, CheckResult, Skip, expect
+from skillforge.testing.report import CheckResult, Checks, Skip, expect
 
 _ROLES = ("system", "user", "assistant")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -72,15 +73,13 @@ def _expect_strings(value: object, what: str) -> None:
 
 
 def _renders_at_all(checks: Checks, part: PromptStyle, options: PartOptions, problems: Sequence[Problem]) -> bool:
-    rendered = False
     with checks.check("renders", "return a tuple of skillforge.Message, or a str, from `render`"):
         try:
             for problem in problems:
                 _expect_prompt(part.render(problem, (), options))
         except SkillForgeError as error:
             raise Skip(f"it needs problems of another sort; give some as problems=… ({error.what})") from None
-        rendered = True
-    return rendered
+    return checks.results[-1].state == "ok"
 
 
 def _expect_prompt(prompt: Prompt) -> None:
@@ -116,7 +115,7 @@ def _check_few_shots(checks: Checks, part: PromptStyle, options: PartOptions, pr
         return
     with checks.check("few-shots", "put each example's question and solution before the problem"):
         prompts = [part.render(problem, part.examples[:count], options) for count in range(len(part.examples) + 1)]
-        for count, (fewer, more) in enumerate(zip(prompts, prompts[1:], strict=False), 1):
+        for count, (fewer, more) in enumerate(pairwise(prompts), 1):
             expect(fewer != more, f"{count} examples give the same prompt as {count - 1}")
         question = part.examples[0].question.strip()
         expect(question in _text(prompts[1]), "the first example's question is not in the prompt")
@@ -135,7 +134,9 @@ def check_model(part: Model) -> list[CheckResult]:
             expect(fits, f"{field} is {name!r}")
         sampling = part.default_sampling
         expect(isinstance(sampling, Sampling), f"default_sampling is {type(sampling).__name__}")
-        expect(msgspec.convert(msgspec.to_builtins(sampling), Sampling) == sampling, "default_sampling is out of bounds")
+        expect(
+            msgspec.convert(msgspec.to_builtins(sampling), Sampling) == sampling, "default_sampling is out of bounds"
+        )
     with checks.check("default backend options", "give a mapping of option names to plain values"):
         given = part.default_backend_options
         expect(isinstance(given, Mapping), f"it is {type(given).__name__}")

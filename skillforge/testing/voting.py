@@ -14,7 +14,7 @@ from skillforge.parts.sample import Sample
 from skillforge.parts.voter import Voter
 from skillforge.testing.declaration import check_declaration
 from skillforge.testing.examples import HOSTILE_TEXTS, sample, samples
-from skillforge.testing.report import Checks, CheckResult, expect
+from skillforge.testing.report import CheckResult, Checks, expect
 
 _VOTES: tuple[tuple[str | None, ...], ...] = (
     ("7",),
@@ -42,7 +42,9 @@ def check_voter(part: Voter, *, options: PartOptions | Mapping[str, Any] | None 
             expect(vote(none) is None, f"{none!r} gives {vote(none)!r}")
     with checks.check("one answer", "return the answer that all samples agree on", may_refuse=True):
         expect(vote(("7", "7", "7")) == "7", f"three times '7' gives {vote(('7', '7', '7'))!r}")
-    with checks.check("an answer that was given", "return one of the answers, as it was given, or None", may_refuse=True):
+    with checks.check(
+        "an answer that was given", "return one of the answers, as it was given, or None", may_refuse=True
+    ):
         for answers in _VOTES:
             winner = vote(answers)
             expect(winner is None or winner in answers, f"the winner {winner!r} is not among the answers")
@@ -81,7 +83,10 @@ def check_filter(
                 _expect_kept_or_dropped(given, part.apply(given, verdict, usable), what)
     with checks.check("filters the same again", "let the result depend on the arguments only"):
         for what, given, verdict in plain:
-            expect(part.apply(given, verdict, usable) == part.apply(given, verdict, usable), f"{what} is treated in two ways")
+            expect(
+                part.apply(given, verdict, usable) == part.apply(given, verdict, usable),
+                f"{what} is treated in two ways",
+            )
     for number, given in enumerate(kept, 1):
         with checks.check(f"keeps {number}", "this is the author's own case"):
             result = part.apply(given, _verdict("correct"), usable)

@@ -1,0 +1,90 @@
+"""Client: the asyncio side. Requests become rows, rows wait for the worker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from skillforge import Client, Completion, Request, RequestRefused, Target
+from skillforge_transformers.row import DEFAULT_MAX_TOKENS, Row
+from skillforge_transformers.worker import Worker
+
+if TYPE_CHECKING:
+    from skillforge_transformers import TransformersOptions
+    from skillforge_transformers.loading import Loaded
+
+_CLOSE_SECONDS = 10
+
+
+@contextlib.asynccontextmanager
+async def open_client(target: Target, options: TransformersOptions) -> AsyncIterator[Client]:
+    """Load the model of `target` and give its client; on leaving, end what runs and free the memory."""
+    worker = Worker(target, options)
+    worker.start()
+    try:
+        loaded = await worker.ready
+        client = TransformersClient(worker, loaded, options.batch_size)
+        del loaded
+        yield client
+    finally:
+        worker.stop()
+        if worker.ready.done() and not worker.ready.cancelled():  # a load cannot be broken off: leave it behind
+            await asyncio.wait([worker.ended], timeout=_CLOSE_SECONDS)
+
+
+class TransformersClient(Client):
+    """A loaded model."""
+
+    def __init__(self, worker: Worker, loaded: Loaded, batch_size: int) -> None:
+        self._worker = worker
+        self._texts = loaded.texts
+        self._defaults = loaded.defaults
+        self._context = loaded.context
+        # Twice the batch, so that the next one is there when the model is free.
+        self.default_concurrency = 2 * batch_size
+
+    async def complete(self, request: Request) -> Completion:
+        """Queue the request and wait for its completion.
+
+        Raises RequestRefused where the prompt fills the context, UsageError for chat messages without a chat template.
+        """
+        row = self._row(request)
+        self._worker.submit(row)
+        try:
+            return await row.future
+        finally:
+            if not row.future.done() or row.future.cancelled():
+                self._worker.cancel(row)
+
+    def _row(self, request: Request) -> Row:
+        encoded = self._texts.encode(request.prompt)
+        sampling = request.sampling.over(self._defaults)
+        sampling = msgspec.structs.replace(sampling, max_tokens=sampling.max_tokens or DEFAULT_MAX_TOKENS)
+        return Row(
+            prompt_ids=encoded.ids,
+            sampling=sampling,
+            max_tokens=self._room(len(encoded.ids), sampling.max_tokens or DEFAULT_MAX_TOKENS),
+            seed=secrets.randbits(53) if request.seed is None else request.seed,
+            stops=self._texts.stops(tuple(sampling.stop)),
+            future=asyncio.get_running_loop().create_future(),
+            lead_ids=encoded.lead_ids,
+            reasoning_opened=encoded.reasoning_opened,
+        )
+
+    def _room(self, prompt: int, max_tokens: int) -> int:
+        """`max_tokens`, cut down to what the context has left after the prompt."""
+        if prompt == 0:
+            raise RequestRefused("the prompt is empty: it has no tokens", "give the model something to continue")
+        if self._context is None:
+            return max_tokens
+        if prompt >= self._context:
+            raise RequestRefused(
+                f"the prompt has {prompt} tokens and the model's context {self._context}: there is no room to answer",
+                "shorten the prompt (fewer few-shot examples), or use a model with a longer context",
+            )
+        return min(max_tokens, self._context - prompt)

@@ -1,0 +1,212 @@
+"""Loading weights and tokenizers. Transformers and torch are imported here and in what only the worker imports."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skillforge import BackendUnusable, Sampling, SkillForgeError, Target, UsageError
+from skillforge.text import one_line
+from skillforge_transformers.texts import Texts
+
+if TYPE_CHECKING:
+    import torch
+
+    from skillforge_transformers import TransformersOptions
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready. `context`: positions that it has, None where its config names no limit."""
+
+    model: Any
+    texts: Texts
+    device: torch.device
+    defaults: Sampling
+    eos_ids: frozenset[int]
+    context: int | None
+    name: str
+
+
+def load(target: Target, options: TransformersOptions) -> Loaded:
+    """Load weights and tokenizer. Raises UsageError for settings that cannot be met, BackendUnusable otherwise."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    texts = load_texts(target, options)
+    device = _device(options.device)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    more = {} if options.attn_implementation is None else {"attn_implementation": options.attn_implementation}
+    name = target.model.location
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            **_source(target, options), dtype=options.dtype, output_loading_info=True, **more
+        )
+        model, info = loaded
+        _check_weights(name, info)
+        model.to(device).eval()
+    except SkillForgeError:
+        raise
+    except Exception as error:
+        raise _unusable(f"cannot load the model {name}", error) from error
+    defaults, eos_ids = _take_generation_defaults(model, texts)
+    return Loaded(model, texts, device, defaults, eos_ids, _context(model.config), name)
+
+
+def load_texts(target: Target, options: TransformersOptions) -> Texts:
+    """Load the tokenizer alone. Raises like `load`."""
+    if not target.model.location:
+        raise UsageError("the transformers backend needs weights", "name a folder or a hub id with --model")
+    if target.base_url is not None:
+        raise UsageError(
+            f"the transformers backend loads {target.model.location} itself and asks no server",
+            "leave --base-url out, or use --backend openai",
+        )
+    source = _source(target, options)
+    return _load_texts(tuple(sorted(source.items())), target.model.location, _stamp(target.model.location))
+
+
+@functools.lru_cache(maxsize=4)
+def _load_texts(source: tuple[tuple[str, Any], ...], name: str, stamp: int) -> Texts:
+    _quiet()
+    from transformers import AutoTokenizer
+
+    try:
+        return Texts(AutoTokenizer.from_pretrained(**dict(source)), name)
+    except Exception as error:
+        raise _unusable(f"cannot load the tokenizer of {name}", error) from error
+
+
+def _stamp(location: str) -> int:
+    """When the tokenizer in a folder was last written: a checkpoint may be saved over in the life of a process."""
+    files = [*Path(location).expanduser().glob("tokenizer*"), *Path(location).expanduser().glob("*.jinja")]
+    return max((file.stat().st_mtime_ns for file in files), default=0)
+
+
+def _source(target: Target, options: TransformersOptions) -> dict[str, Any]:
+    """Where to load from, as `from_pretrained` wants it. A folder is never looked up on the hub."""
+    location = target.model.location
+    folder = Path(location).expanduser()
+    source: dict[str, Any] = {"trust_remote_code": options.trust_remote_code}
+    if folder.is_dir():
+        if options.revision is not None:
+            raise UsageError(
+                f"option 'backend.revision' is for models from the hub, and {location} is a folder", "leave it out"
+            )
+        _check_folder(folder)
+        return source | {"pretrained_model_name_or_path": str(folder), "local_files_only": True}
+    if folder.is_file():
+        raise BackendUnusable(f"{location} is a file, not a folder with a model", "name the folder that holds it")
+    if _looks_like_a_path(location):
+        raise BackendUnusable(f"there is no folder {location}", "check the path; a hub id looks like owner/name")
+    return source | {"pretrained_model_name_or_path": location, "revision": options.revision or "main"}
+
+
+def _check_folder(folder: Path) -> None:
+    if (folder / "config.json").is_file():
+        return
+    if (folder / "adapter_config.json").is_file():
+        raise BackendUnusable(
+            f"{folder} holds a LoRA adapter without its base model",
+            "merge it into the base model first (PeftModel.merge_and_unload, then save_pretrained)",
+        )
+    raise BackendUnusable(
+        f"{folder} holds no model: it has no config.json", "name a folder written by save_pretrained, or a hub id"
+    )
+
+
+def _looks_like_a_path(location: str) -> bool:
+    return location.startswith(("/", "./", "../", "~", ".\\")) or location.count("/") > 1 or "\\" in location
+
+
+def _device(wanted: str) -> torch.device:
+    import torch
+
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError:
+        raise UsageError(f"unknown device '{one_line(wanted, 80)}'", "use auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise BackendUnusable(
+            f"there is no device {wanted}: torch {torch.__version__} sees {found} GPU{'' if found == 1 else 's'}",
+            "use -o backend.device=auto, or install a build of torch for your GPU",
+        )
+    return device
+
+
+def _check_weights(name: str, info: dict[str, Any]) -> None:
+    """Transformers fills in tensors that are not there with noise: good for training, ruin for a measurement."""
+    missing = sorted(info.get("missing_keys") or ())
+    if missing:
+        raise BackendUnusable(
+            f"the weights of {name} are incomplete: {len(missing)} tensors are missing, such as {missing[0]}",
+            "save or download the model again",
+        )
+
+
+def _take_generation_defaults(model: Any, texts: Texts) -> tuple[Sampling, frozenset[int]]:
+    """The model's own sampling settings and end tokens.
+
+    They leave the model, so that `generate` does not apply them a second time.
+    """
+    from transformers import GenerationConfig
+
+    own = model.generation_config.to_diff_dict()
+    drawn = own if own.get("do_sample") else {}
+    defaults = Sampling(
+        temperature=drawn.get("temperature", 1.0) if drawn else 0.0,
+        top_p=drawn.get("top_p"),
+        top_k=drawn.get("top_k") if (drawn.get("top_k") or 0) > 0 else None,
+        min_p=drawn.get("min_p"),
+        repetition_penalty=own.get("repetition_penalty"),
+        max_tokens=own.get("max_new_tokens"),
+    )
+    eos = own.get("eos_token_id", model.config.eos_token_id)
+    eos_ids = {*(eos if isinstance(eos, list) else [eos]), texts.eos_id} - {None}
+    model.generation_config = GenerationConfig()
+    return defaults, frozenset(eos_ids)
+
+
+def _context(config: Any) -> int | None:
+    config = config.get_text_config()
+    for name in ("max_position_embeddings", "max_seq_len", "n_ctx"):
+        value = getattr(config, name, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
+def _unusable(what: str, error: Exception) -> BackendUnusable:
+    text = str(error)
+    if "trust_remote_code" in text:
+        fix = "if you trust the model's authors, allow it: -o backend.trust_remote_code=true"
+    elif "out of memory" in text.lower():
+        fix = "use -o backend.dtype=bfloat16, another device, or a smaller model"
+    elif isinstance(error, ImportError):
+        fix = "install what it names"
+    else:
+        fix = "name a folder written by save_pretrained, or the id of a language model on the hub that you can reach"
+    return BackendUnusable(f"{what} ({type(error).__name__}: {one_line(text)})", fix)
+
+
+def _quiet() -> None:
+    """Keep progress bars and warnings off the terminal, which belongs to the command line's own display."""
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import huggingface_hub.utils
+    from transformers.utils import logging as transformers_logging
+
+    huggingface_hub.utils.disable_progress_bars()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub)(\.|$)")

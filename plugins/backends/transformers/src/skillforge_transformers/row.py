@@ -1,0 +1,74 @@
+"""Row: one request on its way through the model. It keeps all its state, so any batch can go on with it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from skillforge import Completion, Sampling, SkillForgeError
+from skillforge_transformers.stops import Stops
+
+DEFAULT_MAX_TOKENS = 1024
+_COLDEST = 1e-5  # below this, dividing by the temperature leaves nothing but the likeliest token
+
+
+@dataclass(eq=False, slots=True)
+class Row:
+    """A request as token ids, and what has been generated for it so far.
+
+    `max_tokens` is what was asked for, cut down to what fits in the context. `lead_ids` are prompt tokens that the new
+    ones are decoded after, so that a leading space survives where the answer continues raw text.
+    """
+
+    prompt_ids: list[int]
+    sampling: Sampling
+    max_tokens: int
+    seed: int
+    stops: Stops
+    future: asyncio.Future[Completion]
+    lead_ids: list[int] = field(default_factory=list)
+    reasoning_opened: bool = False
+
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[tuple[int, float, list[tuple[int, float]]]] = field(default_factory=list)
+    """Per generated token: its id, its log-probability, and the likeliest (id, log-probability) pairs."""
+
+    finish_reason: str | None = None
+    ended_by_token: bool = False
+    """The last token is an end mark (EOS, or a stop string that is a token) and no part of the text."""
+
+    cancelled: bool = False
+    arrived: float = 0.0
+
+    @property
+    def length(self) -> int:
+        """Tokens that the model must read before it writes the next one."""
+        return len(self.prompt_ids) + len(self.tokens)
+
+    @property
+    def open(self) -> bool:
+        """Whether there is more to generate, for somebody who still waits."""
+        return self.finish_reason is None and not self.cancelled
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is always taken."""
+        temperature = self.sampling.temperature
+        return temperature is None or temperature < _COLDEST or self.sampling.top_k == 1
+
+    def resolve(self, outcome: Completion | SkillForgeError) -> None:
+        """Hand the outcome to the waiting task. Called in the worker's thread."""
+        self.finish_reason = self.finish_reason or "error"
+        try:
+            self.future.get_loop().call_soon_threadsafe(_settle, self.future, outcome)
+        except RuntimeError:  # the event loop is closed: nobody waits any more
+            self.cancelled = True
+
+
+def _settle(future: asyncio.Future[Completion], outcome: Completion | SkillForgeError) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, SkillForgeError):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,198 @@
+"""Opening, failing, cancelling, closing."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+
+import pytest
+
+from skillforge import BackendUnusable, Request, RequestFailed, RequestRefused, Sampling, UsageError
+from skillforge_transformers import TransformersBackend, TransformersOptions
+
+ENDLESS = Sampling(temperature=1.0, max_tokens=240, stop=("no such text",))
+
+
+def test_importing_and_opening_load_nothing_heavy(target):
+    code = (
+        "import sys, skillforge_transformers as plugin\n"
+        "from skillforge import ModelRef, Target\n"
+        "backend = plugin.skillforge_backend()\n"
+        "backend.capabilities(plugin.TransformersOptions())\n"
+        f"backend.open(Target(ModelRef('t', {target.model.location!r})), plugin.TransformersOptions())\n"
+        "assert not {'torch', 'transformers'} & set(sys.modules), 'loaded'\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("location", ["/no/such/folder", "./no-such-folder", "a/b/c"])
+def test_missing_folder(location, tools):
+    with pytest.raises(BackendUnusable, match="there is no folder"):
+        tools.complete(tools.target_of(location), "hi")
+
+
+def test_not_a_model(tmp_path, tools):
+    with pytest.raises(BackendUnusable, match=r"no config\.json"):
+        tools.complete(tools.target_of(tmp_path), "hi")
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(BackendUnusable, match="cannot load"):
+        tools.complete(tools.target_of(tmp_path), "hi")
+
+
+def test_weights_that_lack_tensors_are_refused(tmp_path, tools):
+    from safetensors.torch import load_file, save_file
+
+    tools.make_model(tmp_path, len(tools.make_tokenizer(tmp_path)))
+    tensors = load_file(tmp_path / "model.safetensors")
+    tensors.pop("model.norm.weight")
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BackendUnusable, match=r"1 tensors are missing, such as model\.norm\.weight"):
+        tools.complete(tools.target_of(tmp_path), "hi")
+
+
+def test_settings_that_cannot_be_met(target, tools):
+    import msgspec
+
+    def fails(options: dict[str, object], target=target) -> str:
+        with pytest.raises((UsageError, BackendUnusable)) as caught:
+            tools.complete_all(target, [Request("hi", Sampling(max_tokens=1))], **options)
+        return str(caught.value)
+
+    assert "unknown device 'abacus'" in fails({"device": "abacus"})
+    assert "there is no device cuda:99" in fails({"device": "cuda:99"})
+    assert "is a folder" in fails({"revision": "main"})
+    assert "asks no server" in fails({}, msgspec.structs.replace(target, base_url="http://127.0.0.1:1"))
+
+
+def test_nothing_is_printed(target, capfd, tools):
+    tools.complete_all(target, [Request("hi", Sampling(temperature=0.5, max_tokens=300)), Request("a b", Sampling())])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_cancelled_requests_leave_and_others_go_on(target, tools):
+    async def use(client):
+        doomed = [asyncio.create_task(client.complete(Request(f"{n}", ENDLESS, n))) for n in range(40)]
+        await asyncio.sleep(0.1)
+        for task in doomed:
+            task.cancel()
+        started = time.monotonic()
+        completion = await client.complete(Request("hi", Sampling(max_tokens=2)))
+        return completion, time.monotonic() - started, await asyncio.gather(*doomed, return_exceptions=True)
+
+    completion, seconds, doomed = tools.with_client(target, use, batch_size=8)
+    assert completion.completion_tokens
+    assert seconds < 1
+    assert sum(isinstance(outcome, asyncio.CancelledError) for outcome in doomed) >= 32
+
+
+def test_closing_is_quick_and_fails_what_is_open(target):
+    async def session():
+        async with TransformersBackend().open(target, TransformersOptions(threads=1, batch_size=4)) as client:
+            open_ones = [asyncio.create_task(client.complete(Request(f"{n}", ENDLESS, n))) for n in range(12)]
+            await asyncio.sleep(0.05)
+            started = time.monotonic()
+        seconds = time.monotonic() - started
+        outcomes = await asyncio.gather(*open_ones, return_exceptions=True)
+        with pytest.raises(BackendUnusable, match="was closed"):
+            await client.complete(Request("late", Sampling()))
+        return seconds, outcomes
+
+    seconds, outcomes = asyncio.run(session())
+    assert seconds < 2
+    assert any(isinstance(outcome, RequestFailed) for outcome in outcomes)
+
+
+def test_the_event_loop_stays_live(target, tools):
+    async def use(client):
+        gaps, last = [], time.monotonic()
+        task = asyncio.gather(*(client.complete(Request(f"{n}", ENDLESS, n)) for n in range(16)))
+        while not task.done():
+            await asyncio.sleep(0.005)
+            gaps.append(time.monotonic() - last)
+            last = time.monotonic()
+        return gaps
+
+    assert max(tools.with_client(target, use, batch_size=16)) < 0.5
+
+
+def failing_generate(monkeypatch, error: Exception, fails) -> list[int]:
+    """Make `generate` fail for the batches that `fails(input_ids)` picks. Returns the sizes that got through."""
+    from transformers import LlamaForCausalLM
+
+    real, sizes = LlamaForCausalLM.generate, []
+
+    def generate(self, **arguments):
+        if fails(arguments["input_ids"]):
+            raise error
+        sizes.append(len(arguments["input_ids"]))
+        return real(self, **arguments)
+
+    monkeypatch.setattr(LlamaForCausalLM, "generate", generate)
+    return sizes
+
+
+def test_out_of_memory_halves_the_batch(target, monkeypatch, tools):
+    import torch
+
+    requests = [Request(f"{n} cats", Sampling(temperature=0, max_tokens=6)) for n in range(16)]
+    expected = tools.complete_all(target, requests)
+    error = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+    sizes = failing_generate(monkeypatch, error, lambda ids: len(ids) > 4)
+    assert tools.complete_all(target, requests) == expected
+    assert max(sizes) <= 4
+
+
+def test_out_of_memory_alone_is_refused(target, monkeypatch, tools):
+    failing_generate(monkeypatch, RuntimeError("CUDA out of memory."), lambda ids: True)
+    with pytest.raises(RequestRefused, match="does not fit in memory even alone"):
+        tools.complete(target, "hi", max_tokens=4)
+
+
+def test_a_failing_row_fails_alone(target, monkeypatch, tools):
+    from transformers import AutoTokenizer
+
+    marked = AutoTokenizer.from_pretrained(target.model.location)("#")["input_ids"][-1]
+    failing_generate(monkeypatch, ValueError("bad row"), lambda ids: bool((ids[:, -1] == marked).any()))
+
+    async def use(client):
+        requests = [Request(text, Sampling(temperature=0, max_tokens=4)) for text in ("1", "2", "#", "3")]
+        return await asyncio.gather(*map(client.complete, requests), return_exceptions=True)
+
+    outcomes = tools.with_client(target, use)
+    failed = [isinstance(outcome, Exception) for outcome in outcomes]
+    assert failed == [False, False, True, False]
+    assert isinstance(outcomes[2], RequestRefused)
+    assert "bad row" in str(outcomes[2])
+
+
+def test_a_dead_gpu_ends_everything(target, monkeypatch, tools):
+    failing_generate(monkeypatch, RuntimeError("CUDA error: device-side assert triggered"), lambda ids: True)
+
+    async def use(client):
+        first = await asyncio.gather(*(client.complete(Request(f"{n}", ENDLESS)) for n in range(3)), return_exceptions=True)
+        later = await asyncio.gather(client.complete(Request("later", ENDLESS)), return_exceptions=True)
+        return first + later
+
+    outcomes = tools.with_client(target, use)
+    assert all(isinstance(outcome, BackendUnusable) for outcome in outcomes)
+
+
+def test_cancelled_while_loading(target):
+    async def session():
+        task = asyncio.create_task(open_and_close())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
+        task.cancel()
+        started = time.monotonic()
+        await asyncio.gather(task, return_exceptions=True)
+        return task.cancelled(), time.monotonic() - started
+
+    async def open_and_close():
+        async with TransformersBackend().open(target, TransformersOptions(threads=1)):
+            pass
+
+    cancelled, seconds = asyncio.run(session())
+    assert cancelled
+    assert seconds < 0.5

@@ -1,0 +1,184 @@
+"""The contract of a backend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from skillforge.errors import SkillForgeError
+from skillforge.parts.backend import Backend, Client, Completion, Request, Target
+from skillforge.parts.model import ModelRef
+from skillforge.parts.part import PartOptions
+from skillforge.parts.sampling import Sampling
+from skillforge.parts.transcript import Message, Prompt
+from skillforge.testing.declaration import check_declaration
+from skillforge.testing.report import CheckResult, Checks, Skip, expect
+
+CAPABILITIES = frozenset(("chat", "text", *Sampling.__struct_fields__))
+"""What a backend can say that it is capable of."""
+
+_QUESTION = "Count from one to fifty in words, separated by commas."
+_NO_SUCH_MODEL = "skillforge-contract-test/no-such-model"
+
+
+def check_backend(
+    part: Backend,
+    *,
+    options: PartOptions | Mapping[str, Any] | None = None,
+    target: Target | None = None,
+    limit: float = 120.0,
+) -> list[CheckResult]:
+    """Check a backend: its declaration, and with a `target` real calls too, `limit` seconds for each check.
+
+    Not to be called from a running event loop. Raises ContractBroken.
+    """
+    checks = Checks(part)
+    check_declaration(checks)
+    usable = checks.options(options)
+    if usable is None:
+        return checks.finish()
+    able: frozenset[str] = frozenset()
+    with checks.check("capabilities", "return a frozenset of 'chat', 'text' and names of Sampling fields"):
+        able = part.capabilities(usable)
+        expect(isinstance(able, frozenset), f"it is {type(able).__name__}")
+        expect(able <= CAPABILITIES, f"unknown: {', '.join(sorted(map(str, able - CAPABILITIES)))}")
+        expect(able & {"chat", "text"}, "neither 'chat' nor 'text' is among them")
+        expect(part.capabilities(usable) == able, "a second call gives others")
+    if not checks.results[-1].ok:
+        return checks.finish()
+    _check_preview(checks, part, usable, able, target)
+    if target is None:
+        checks.skip("real calls", "no target was given")
+    else:
+        asyncio.run(_Talk(checks, part, usable, able, target, limit).run())
+    return checks.finish()
+
+
+def _prompt(able: frozenset[str]) -> Prompt:
+    return (Message("user", _QUESTION),) if "chat" in able else _QUESTION
+
+
+def _check_preview(
+    checks: Checks, part: Backend, options: PartOptions, able: frozenset[str], target: Target | None
+) -> None:
+    where = target or Target(ModelRef("some-model", "some-model"), "http://127.0.0.1:9/v1")
+    with checks.check("preview", "return what would be sent as str, or raise a SkillForgeError", may_refuse=True):
+        shown = part.preview(Request(_prompt(able), Sampling()), where, options)
+        expect(isinstance(shown, str) and shown, f"it returned {type(shown).__name__}")
+
+
+class _Talk:
+    """Real calls to one target."""
+
+    def __init__(
+        self, checks: Checks, part: Backend, options: PartOptions, able: frozenset[str], target: Target, limit: float
+    ) -> None:
+        self.checks = checks
+        self.part = part
+        self.options = options
+        self.able = able
+        self.target = target
+        self.limit = limit
+
+    async def run(self) -> None:
+        opened = False
+        with self.checks.check(
+            "opens", "let `open` connect, and `check` raise BackendUnusable only for a real obstacle"
+        ):
+            async with asyncio.timeout(self.limit), self.part.open(self.target, self.options) as client:
+                await client.check()
+                opened = True
+        if not opened:
+            return
+        async with self.part.open(self.target, self.options) as client:
+            await self._completes(client)
+            await self._ends_at_max_tokens(client)
+            await self._ends_at_stop_string(client)
+            await self._repeats_with_a_seed(client)
+            await self._serves_many(client)
+            await self._survives_cancelling(client)
+        await self._refuses_an_unknown_model()
+
+    async def _ask(self, client: Client, seed: int | None = None, **sampling: Any) -> Completion:
+        missing = sampling.keys() - self.able
+        if missing:
+            raise Skip(f"the backend is not capable of {', '.join(sorted(missing))}")
+        settings = Sampling(**({"max_tokens": 32} if "max_tokens" in self.able else {}) | sampling)
+        completion = await client.complete(Request(_prompt(self.able), settings, seed))
+        expect(isinstance(completion, Completion), f"it returned {type(completion).__name__}, not Completion")
+        return completion
+
+    async def _completes(self, client: Client) -> None:
+        completion = None
+        with self.checks.check("completes", "return a Completion with text, finish_reason and token counts"):
+            async with asyncio.timeout(self.limit):
+                completion = await self._ask(client)
+            expect(isinstance(completion.text, str), f"text is {type(completion.text).__name__}")
+            expect(completion.text or completion.reasoning, "the text is empty")
+            expect(completion.finish_reason, "there is no finish_reason")
+            msgspec.json.encode(completion)
+        with self.checks.check("usage", "take prompt_tokens and completion_tokens from the server's usage"):
+            if completion is None or completion.prompt_tokens is None or completion.completion_tokens is None:
+                raise Skip("the target reports no token counts")
+            expect(completion.prompt_tokens > 0, f"prompt_tokens is {completion.prompt_tokens}")
+            expect(completion.completion_tokens > 0, f"completion_tokens is {completion.completion_tokens}")
+
+    async def _ends_at_max_tokens(self, client: Client) -> None:
+        with self.checks.check("max_tokens", "send max_tokens, and say finish_reason='length' where it cut the answer"):
+            async with asyncio.timeout(self.limit):
+                completion = await self._ask(client, max_tokens=2)
+            expect(completion.finish_reason == "length", f"finish_reason is {completion.finish_reason!r}")
+            count = completion.completion_tokens
+            expect(count is None or count <= 2, f"2 tokens were asked for and {count} came")
+
+    async def _ends_at_stop_string(self, client: Client) -> None:
+        with self.checks.check("stop", "send the stop strings, and cut the answer before them"):
+            greedy: dict[str, Any] = {"temperature": 0.0} if "temperature" in self.able else {}
+            async with asyncio.timeout(self.limit):
+                whole = (await self._ask(client, **greedy)).text
+                if len(whole) < 6:
+                    raise Skip(f"the answer is too short to be cut ({whole!r})")
+                stop = whole[len(whole) // 2 :][:3]
+                cut = await self._ask(client, **greedy, stop=(stop,))
+            expect(stop not in cut.text, f"the text has the stop string {stop!r} in it")
+            if whole.startswith(cut.text) and cut.text != whole:
+                expect(cut.finish_reason == "stop", f"finish_reason is {cut.finish_reason!r}")
+
+    async def _repeats_with_a_seed(self, client: Client) -> None:
+        with self.checks.check("seed", "send the request's seed, so that the same one gives the same answer"):
+            warm: dict[str, Any] = {"temperature": 1.0} if "temperature" in self.able else {}
+            if "seed" not in self.able:
+                raise Skip("the backend is not capable of seed")
+            async with asyncio.timeout(self.limit):
+                first = await self._ask(client, seed=1234, **warm)
+                again = await self._ask(client, seed=1234, **warm)
+            expect(first.text == again.text, f"the seed 1234 gave {first.text!r} and then {again.text!r}")
+
+    async def _serves_many(self, client: Client) -> None:
+        with self.checks.check("eight at once", "let `complete` be called by many tasks at once"):
+            async with asyncio.timeout(self.limit):
+                completions = await asyncio.gather(*(self._ask(client) for _ in range(8)))
+            expect(all(completion.text or completion.reasoning for completion in completions), "one of 8 is empty")
+
+    async def _survives_cancelling(self, client: Client) -> None:
+        with self.checks.check("cancelling", "free what a cancelled request holds, and go on with the others"):
+            async with asyncio.timeout(self.limit):
+                doomed = asyncio.create_task(self._ask(client))
+                await asyncio.sleep(0.02)
+                doomed.cancel()
+                await asyncio.gather(doomed, return_exceptions=True)
+                await self._ask(client)
+
+    async def _refuses_an_unknown_model(self) -> None:
+        where = msgspec.structs.replace(self.target, model=ModelRef(_NO_SUCH_MODEL, _NO_SUCH_MODEL))
+        with self.checks.check("unknown model", "raise BackendUnusable for a model that is not there"):
+            try:
+                async with asyncio.timeout(self.limit), self.part.open(where, self.options) as client:
+                    await client.check()
+                    await self._ask(client)
+            except SkillForgeError:
+                return
+            raise Skip("the target answers to any model name")
