@@ -184,6 +184,11 @@ class MockServer:
         loop = asyncio.get_running_loop()
         return await loop.create_server(lambda: Connection(self), host, port, backlog=4096)
 
+    @property
+    def full(self) -> bool:
+        """Whether one more request in flight would be too many."""
+        return self.settings.max_concurrency is not None and self.in_flight >= self.settings.max_concurrency
+
     def stats_body(self) -> bytes:
         """The body of /stats."""
         names = ("requests", "200", "429", "drops", "cancelled", "connections", "peak_in_flight")
@@ -234,8 +239,13 @@ class Connection(asyncio.Protocol):
         del self._buffer[: end + 4 + length]
         self._told_to_continue = False
         self._close_after = b"\r\nconnection: close" in lower
-        method, path, _ = head.split(b"\r\n", 1)[0].split(b" ", 2)
-        self._handle(method, path.partition(b"?")[0].rstrip(b"/").removeprefix(b"/v1"), body)
+        words = head.split(b"\r\n", 1)[0].split(b" ")
+        if len(words) != 3 or b"\r\ntransfer-encoding:" in lower:
+            self._close_after = True
+            self._answer(400, _error("Not HTTP/1.1 with Content-Length"))
+        else:
+            method, path, _ = words
+            self._handle(method, path.partition(b"?")[0].rstrip(b"/").removeprefix(b"/v1"), body)
 
     def _handle(self, method: bytes, path: bytes, body: bytes) -> None:
         if method == b"POST" and path in (b"/chat/completions", b"/completions"):
@@ -255,9 +265,7 @@ class Connection(asyncio.Protocol):
         if fate < settings.rate_drop:
             server.stats["drops"] += 1
             self._transport.close()
-        elif fate < settings.rate_drop + settings.rate_429:
-            self._throttle()
-        elif settings.max_concurrency is not None and server.in_flight >= settings.max_concurrency:
+        elif fate < settings.rate_drop + settings.rate_429 or server.full:
             self._throttle()
         else:
             server.in_flight += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,9 @@ def _load_hub(hub: HubDataset) -> Any:
             f"the hub dataset {hub.repo} needs the package 'datasets'",
             "pip install 'skillforge[hub]', or give --data-dir DIR",
         ) from error
+    # The library tells of each of its own retries in several lines; what failed in the end is said once, below.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    logging.getLogger("datasets").setLevel(logging.ERROR)
     try:
         return datasets.load_dataset(hub.repo, hub.config, split=hub.split)
     except Exception as error:  # the library raises its own, requests', httpx' and OSError alike

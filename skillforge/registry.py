@@ -137,6 +137,10 @@ def _broken(entry: PartEntry, cause: str, fix: str) -> BrokenPlugin:
 
 
 def _import(entry: PartEntry) -> Any:
+    module, colon, _ = entry.module.partition(":")
+    if colon:
+        cause = f"its entry point names an object ('{entry.module}'), not a module"
+        raise _broken(entry, cause, f"its author must write '{entry.name} = \"{module}\"'")
     try:
         return importlib.import_module(entry.module)
     except ModuleNotFoundError as error:

@@ -33,9 +33,7 @@ def print_tables(tables: Sequence[Table], console: Console | None = None) -> Non
     for table in tables:
         shown = RichTable(title=Text(printable(table.title)), title_justify="left", header_style="bold")
         for number, column in enumerate(table.columns):
-            shown.add_column(
-                Text(column), justify="left" if number == 0 or len(table.columns) <= 2 else "right", overflow="fold"
-            )
+            shown.add_column(Text(column), justify="left" if number < table.labels else "right", overflow="fold")
         for row in table.rows:
             shown.add_row(*(Text(printable(cell)) for cell in row))
         console.print(shown)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from skillforge.cli import COMMANDS
 from skillforge.cli.plugins_text import print_json, print_results, print_stock, print_stocks
 from skillforge.errors import UsageError
 from skillforge.kinds import KINDS
 from skillforge.text import closest, one_line
 
 if TYPE_CHECKING:
+    from skillforge.parts.backend import Target
     from skillforge.probe import Stock
     from skillforge.registry import PartEntry
 
@@ -129,15 +131,13 @@ def check_command(
 
     Trainers, engines and trackers are put to work only where PACKAGE is given.
     """
-    from skillforge.parts.backend import Target
-    from skillforge.parts.model import ModelRef
     from skillforge.registry import default_registry
     from skillforge.testing.installed import Surroundings, check_installed
 
     if base_url and not model:
         raise UsageError("--base-url is set, but no model", "name one that the server has with --model")
     entries = _entries_of(package, default_registry().entries())
-    target = Target(ModelRef(model, model), base_url) if model else None
+    target = _target(model, base_url) if model else None
     surroundings = Surroundings(data_dir, target, exercise=package is not None)
     failed = 0
     for entry, results in check_installed(default_registry(), entries, surroundings):
@@ -145,6 +145,17 @@ def check_command(
         failed += any(not result.ok for result in results)
     click.echo(f"\n{len(entries)} checked, {failed} broken")
     ctx.exit(1 if failed else 0)
+
+
+def _target(model: str, base_url: str | None) -> Target:
+    from skillforge.parts.backend import Target
+    from skillforge.parts.model import Model, ModelRef
+    from skillforge.registry import default_registry
+
+    installed = any(model in (entry.name, entry.id) for entry in default_registry().entries("model"))
+    part = default_registry().get("model", model) if installed else None
+    location = part.location() if isinstance(part, Model) else model
+    return Target(ModelRef(part.name if part else model, location), base_url)
 
 
 def _entries_of(package: str | None, entries: list[PartEntry]) -> list[PartEntry]:
@@ -204,6 +215,8 @@ def _clashes(kind: str, name: str, package: str, entries: Sequence[PartEntry]) -
     warnings = [
         f"{owner} brings a {kind} called '{name}' too; installed together, both need their full id" for owner in owners
     ]
+    if kind == "command" and name in COMMANDS:
+        warnings.append(f"'skillforge {name}' is a command of its own already, and stays that")
     if any(_canonical(entry.package) == _canonical(package) for entry in entries):
         warnings.append(
             f"a package {package} is installed; installing this one replaces it (--package gives another name)"

@@ -52,7 +52,7 @@ def list_command(folder: Path, as_json: bool) -> None:
         from skillforge.cli.display import print_tables
 
         cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
-        print_tables([Table(f"Runs in {folder}", tuple(rows[0]), cells)])
+        print_tables([Table(f"Runs in {folder}", tuple(rows[0]), cells, labels=4)])
 
 
 def _pass_over(fault: SkillForgeError) -> None:

@@ -54,12 +54,12 @@ def comparison_tables(comparison: Comparison, changed: list[str], first: str, se
         ("better, worse", f"{c.better}, {c.worse}"),
         ("left out: errors only; only in one run", f"{c.left_out}; {c.only_a} and {c.only_b}"),
     ]
-    found = [Table("Comparison", ("", "value"), rows)]
+    found = [Table("Comparison", ("", "value"), rows, labels=2)]
     if changed:
         found.append(Table("What differs", ("setting",), [(line,) for line in changed]))
     if c.gained or c.lost:
         flips = [("gained", _some(c.gained)), ("lost", _some(c.lost))]
-        found.append(Table("Problems that flipped", ("", "problems"), flips))
+        found.append(Table("Problems that flipped", ("", "problems"), flips, labels=2))
     return found
 
 

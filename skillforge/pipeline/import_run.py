@@ -24,6 +24,7 @@ from skillforge.pipeline.observer import Observer
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory
 from skillforge.runs.manifest import Manifest
+from skillforge.runs.rows import write_lines_atomically
 from skillforge.text import closest, one_line
 
 
@@ -67,20 +68,18 @@ def import_run(
     source = DataSource(data_dir)
     problems = _Problems(benchmark[0], benchmark[1], source) if benchmark else None
     manifest = _manifest(file, settings, benchmark, grader_id, source)
+    if settings.benchmark is not None:  # as an evaluation says it, so that the two can be compared
+        manifest.identity["benchmark"] = registry.find("benchmark", settings.benchmark).id
+        manifest.identity["data"] = {read.name: read.sha256 for read in source.reads}
     with RunDirectory.writing(path, manifest) as run:
         if run.samples_path.exists():
             raise UsageError(f"{path} holds an imported run already", f"grade it: skillforge grade {path}")
         run.save_manifest()
         try:
-            with run.sample_log() as log:
-                number = 0
-                for sample in _samples(file, settings, problems, manifest.resolved):
-                    log.append(sample)
-                    number += 1
-            if not number:
-                raise UsageError(f"{file} holds no generations", "name a JSON-lines file with a text in each row")
+            write_lines_atomically(
+                run.samples_path, _lines(file, _samples(file, settings, problems, manifest.resolved))
+            )
         except BaseException:
-            run.samples_path.unlink(missing_ok=True)
             run.discard_if_empty()
             raise
         run.manifest.state = "finished"
@@ -137,6 +136,15 @@ def _samples(
                 sample_index=index,
                 transcript=Transcript((Segment("prompt", problem.question), Segment("text", text))),
             )
+
+
+def _lines(file: Path, samples: Iterable[Sample]) -> Iterator[bytes]:
+    encoder, found = msgspec.json.Encoder(), False
+    for sample in samples:
+        found = True
+        yield encoder.encode(sample) + b"\n"
+    if not found:
+        raise UsageError(f"{file} holds no generations", "name a JSON-lines file with a text in each row")
 
 
 def _problem_of(row: Row, number: int, settings: ImportSettings) -> Problem:

@@ -8,6 +8,7 @@ import msgspec
 
 from skillforge.errors import SkillForgeError
 from skillforge.metrics.intervals import Estimate
+from skillforge.metrics.order import natural
 from skillforge.metrics.summary import Summary
 from skillforge.runs.directory import RunDirectory
 from skillforge.runs.manifest import Manifest
@@ -16,11 +17,12 @@ from skillforge.text import one_line
 
 
 class Table(msgspec.Struct, frozen=True):
-    """One table of a report: cells are text; the first column is a label, the others are numbers."""
+    """One table of a report: all cells are text; the first `labels` columns are words, the others numbers."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    labels: int = 1
 
 
 def write_summary(run: RunDirectory, summary: Summary) -> None:
@@ -45,12 +47,16 @@ def read_summary(run: RunDirectory) -> Summary:
 
 
 def tables(runs: Sequence[tuple[str, Manifest, Summary]]) -> list[Table]:
-    """The tables of a report on one run or several: results, then what makes sense only run by run."""
+    """The tables of a report on one run, or on several side by side."""
+    summaries = [(name, summary) for name, _, summary in runs]
     found = [_results(runs)]
-    for name, _, summary in runs:
-        suffix = f" of {name}" if len(runs) > 1 else ""
-        found += (msgspec.structs.replace(table, title=table.title + suffix) for table in _details(summary))
-    return found
+    for name, summary in summaries:
+        if summary.samples_per_problem > 1:
+            found += _repeated(summary, f" of {name}" if len(runs) > 1 else "")
+    for field in dict.fromkeys(field for _, summary in summaries for field in summary.subsets):
+        found.append(_subsets(field, summaries))
+    found.append(_work(summaries))
+    return [table for table in found if table.rows]
 
 
 def markdown(found: Sequence[Table]) -> str:
@@ -75,7 +81,7 @@ def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
         )
         for name, manifest, summary in runs
     ]
-    return Table("Results", columns, rows)
+    return Table("Results", columns, rows, labels=3)
 
 
 def _benchmark(manifest: Manifest) -> str:
@@ -83,55 +89,59 @@ def _benchmark(manifest: Manifest) -> str:
     return one_line(f"{name}/{manifest.resolved.get('split', '')}", 60)
 
 
-def _details(summary: Summary) -> Iterator[Table]:
-    if summary.samples_per_problem > 1:
-        rows = [
-            (
-                f"k = {k}",
-                percent(at.value),
-                percent(summary.maj_at[k].value) if k in summary.maj_at else "–",
-                str(at.problems),
-            )
-            for k, at in summary.pass_at.items()
-        ]
-        yield Table("Samples of one problem together", ("", "pass@k", "maj@k", "problems"), rows)
-        repeats = summary.repeats
-        yield Table(
-            "Repeats",
-            ("", "mean", "std"),
-            [(f"{len(repeats.accuracy)} repeats", percent(repeats.mean), percent(repeats.std))],
+def _repeated(summary: Summary, suffix: str) -> Iterator[Table]:
+    rows = [
+        (
+            f"k = {k}",
+            percent(at.value),
+            percent(summary.maj_at[k].value) if k in summary.maj_at else "–",
+            str(at.problems),
         )
-    for field, values in summary.subsets.items():
-        rows = [
-            (one_line(value, 60), str(row.problems), percent(row.accuracy.value), _interval(row.accuracy))
-            for value, row in values.items()
-        ]
-        if rows:
-            yield Table(f"By {field}", (field, "problems", "accuracy", "interval"), rows)
-    if work := _work(summary):
-        yield Table("Work", ("", "value"), work)
+        for k, at in summary.pass_at.items()
+    ]
+    yield Table(f"Samples of one problem together{suffix}", ("", "pass@k", "maj@k", "problems"), rows)
+    repeats = summary.repeats
+    row = (f"{len(repeats.accuracy)} repeats", percent(repeats.mean), percent(repeats.std))
+    yield Table(f"Repeats{suffix}", ("", "mean", "std"), [row])
 
 
-def _work(summary: Summary) -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
+def _subsets(field: str, summaries: Sequence[tuple[str, Summary]]) -> Table:
+    """Accuracy by the values of one field, a column a run; the interval only where there is one run."""
+    single = len(summaries) == 1
+    found = [summary.subsets.get(field, {}) for _, summary in summaries]
+    rows = []
+    for value in sorted({value for subsets in found for value in subsets}, key=natural):
+        cells = [subsets.get(value) for subsets in found]
+        problems = max(row.problems for row in cells if row)
+        accuracies = [percent(row.accuracy.value) if row else "–" for row in cells]
+        intervals = [_interval(row.accuracy) for row in cells if row] if single else []
+        rows.append((one_line(value, 60), str(problems), *accuracies, *intervals))
+    names = ("accuracy", "interval") if single else tuple(name for name, _ in summaries)
+    return Table(f"By {field}", (field, "problems", *names), rows)
+
+
+def _work(summaries: Sequence[tuple[str, Summary]]) -> Table:
+    """What the runs took, a column a run."""
+    facts = [dict(_work_of(summary)) for _, summary in summaries]
+    labels = dict.fromkeys(label for run in facts for label in run)
+    rows = [(label, *(run.get(label, "–") for run in facts)) for label in labels]
+    names = ("value",) if len(summaries) == 1 else tuple(name for name, _ in summaries)
+    return Table("Work", ("", *names), rows, labels=1 + len(names))
+
+
+def _work_of(summary: Summary) -> Iterator[tuple[str, str]]:
     if tokens := summary.tokens:
-        rows += [("prompt tokens", f"{_number(tokens.prompt_total)} (mean {_number(tokens.prompt_mean)})")]
+        yield "prompt tokens", f"{_number(tokens.prompt_total)} (mean {_number(tokens.prompt_mean)})"
         spread = f"mean {_number(tokens.completion_mean)}, p90 {_number(tokens.completion_p90)}"
-        rows += [
-            (
-                "completion tokens",
-                f"{_number(tokens.completion_total)} ({spread}, most {_number(tokens.completion_max)})",
-            )
-        ]
+        longest = f"most {_number(tokens.completion_max)}"
+        yield "completion tokens", f"{_number(tokens.completion_total)} ({spread}, {longest})"
     if latency := summary.latency:
-        values = f"p50 {latency.p50:.2f} s, p90 {latency.p90:.2f} s, p99 {latency.p99:.2f} s, most {latency.max:.2f} s"
-        rows += [("latency", values)]
+        ends = f"p99 {latency.p99:.2f} s, most {latency.max:.2f} s"
+        yield "latency", f"p50 {latency.p50:.2f} s, p90 {latency.p90:.2f} s, {ends}"
     if speed := summary.throughput:
-        per_second = f"{speed.samples_per_second:.1f} samples/s"
+        yield "samples/s", f"{speed.samples_per_second:.1f}"
         if speed.completion_tokens_per_second is not None:
-            per_second += f", {speed.completion_tokens_per_second:.0f} completion tokens/s"
-        rows += [("throughput", per_second)]
-    return rows
+            yield "completion tokens/s", f"{speed.completion_tokens_per_second:.0f}"
 
 
 def percent(value: float | None) -> str:
@@ -153,7 +163,7 @@ def _markdown_table(table: Table) -> str:
     lines = [
         f"## {_cell(table.title)}\n",
         "| " + " | ".join(map(_cell, table.columns)) + " |",
-        "|" + "|".join(" --- " if number == 0 else " ---: " for number, _ in enumerate(table.columns)) + "|",
+        "|" + "|".join(" --- " if number < table.labels else " ---: " for number, _ in enumerate(table.columns)) + "|",
         *("| " + " | ".join(map(_cell, row)) + " |" for row in table.rows),
         "",
     ]

@@ -49,6 +49,8 @@ def check_backend(
         expect(part.capabilities(usable) == able, "a second call gives others")
     if not checks.results[-1].ok:
         return checks.finish()
+    with checks.check("default_for", "say 'url', 'weights' or None"):
+        expect(part.default_for in (None, "url", "weights"), f"it is {part.default_for!r}")
     _check_preview(checks, part, usable, able, target)
     if target is None:
         checks.skip("real calls", "no target was given")
@@ -64,7 +66,8 @@ def _prompt(able: frozenset[str]) -> Prompt:
 def _check_preview(
     checks: Checks, part: Backend, options: PartOptions, able: frozenset[str], target: Target | None
 ) -> None:
-    where = target or Target(ModelRef("some-model", "some-model"), "http://127.0.0.1:9/v1")
+    address = None if part.default_for == "weights" else "http://127.0.0.1:9/v1"
+    where = target or Target(ModelRef("some-model", "some-model"), address)
     with checks.check("preview", "return what would be sent as str, or raise a SkillForgeError", may_refuse=True):
         shown = part.preview(Request(_prompt(able), Sampling()), where, options)
         expect(isinstance(shown, str) and shown, f"it returned {type(shown).__name__}")

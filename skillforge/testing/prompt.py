@@ -144,6 +144,7 @@ def check_model(part: Model) -> list[CheckResult]:
         expect(not given or part.default_backend, "it is given without a default_backend")
     with checks.check("location", "return the folder or hub id of the weights", may_refuse=True):
         location = part.location()
+        expect(not part.embedded or Path(location).is_dir(), f"it is embedded, but there is no folder {location}")
         expect(isinstance(location, str) and location.strip(), f"it is {location!r}")
         expect(location == part.location(), "a second call gives another one")
         if not _HUB_ID.fullmatch(location) and not Path(location).is_dir():

@@ -133,5 +133,5 @@ def _check_closing(checks: Checks, part: Engine, options: PartOptions, folder: P
         expect(close is not None, f"`run` returns {type(running).__name__}, which cannot be closed")
         assert close is not None
         close()
-        time.sleep(2.3)
+        time.sleep(2.2)
         expect(not mark.exists(), "a shard ran on after the iterator was closed")

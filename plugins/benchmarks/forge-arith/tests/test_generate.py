@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 import tracemalloc
@@ -12,11 +13,13 @@ from skillforge_forge_arith.partition import RANGES, part_of_pair
 
 SPLITS = tuple(DEFAULT_SIZES)
 COUNT = 3_000
-PINNED = (
-    "Kira has 43 dollars. Omar gives Kira 35 dollars. Kira earns 6 dollars. Kira splits the money among 4 people and "
-    "keeps one share. Kira lends 11 dollars to Mia. How many dollars does Kira have now?",
-    "43 + 35 = 78. 78 + 6 = 84. 84 / 4 = 21. 21 - 11 = 10. #### 10",
-)
+DIGESTS = {
+    "train": "f407d144298154c3286bbcea25b9b0f7587cf1cdbe4abb860d0bea184e5c8bff",
+    "validation": "5a2f12782a72c41699a2fbf4331f94797de9e715de7940bc27dde2f9658e3610",
+    "test": "9ba55ca84617ee23bf146d8a947a851e0ab2b168940dcfde9c6e4545e0b7b7f1",
+    "test-seen": "18c9e41ac18377659b86f725577668b29c22d231f79a7add18286619aa0ec9c5",
+}
+"""SHA-256 of the first 500 problems of each split, seed 0."""
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +109,11 @@ def test_a_seed_gives_one_stream_and_a_smaller_size_a_prefix_of_it(split: str) -
     assert [problem.number for problem in whole] == list(range(400))
 
 
-def test_the_stream_is_the_same_on_every_machine() -> None:
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_stream_is_the_same_on_every_machine(problems: dict[str, list[ForgeProblem]], split: str) -> None:
     """Published accuracy figures refer to these very problems."""
-    first = next(generate("test"))
-    assert (first.question, first.solution) == PINNED
+    text = "\n".join(f"{problem.question}\t{problem.solution}" for problem in problems[split][:500])
+    assert hashlib.sha256(text.encode()).hexdigest() == DIGESTS[split]
 
 
 def test_no_question_occurs_twice(problems: dict[str, list[ForgeProblem]]) -> None:

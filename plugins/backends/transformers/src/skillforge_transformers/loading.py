@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from skillforge_transformers import TransformersOptions
 
+_HUB_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -105,7 +107,35 @@ def _source(target: Target, options: TransformersOptions) -> dict[str, Any]:
         raise BackendUnusable(f"{location} is a file, not a folder with a model", "name the folder that holds it")
     if _looks_like_a_path(location):
         raise BackendUnusable(f"there is no folder {location}", "check the path; a hub id looks like owner/name")
-    return source | {"pretrained_model_name_or_path": location, "revision": options.revision or "main"}
+    revision = options.revision or "main"
+    cached_only = not _on_reachable_hub(location, revision)
+    source |= {"pretrained_model_name_or_path": location, "revision": revision, "local_files_only": cached_only}
+    return source
+
+
+@functools.lru_cache(maxsize=16)
+def _on_reachable_hub(location: str, revision: str) -> bool:
+    """Whether the hub has the model; False where the hub cannot be reached, so that only its cache is left.
+
+    Asked once and first: `from_pretrained` tries every file six times, which takes a minute without a network.
+    """
+    import httpx
+    from huggingface_hub import HfApi, errors
+
+    try:
+        HfApi().model_info(location, revision=revision, timeout=_HUB_SECONDS)
+    except errors.RevisionNotFoundError:
+        raise BackendUnusable(f"{location} has no revision {revision} on the hub", "check backend.revision") from None
+    except (errors.RepositoryNotFoundError, errors.HFValidationError):
+        raise BackendUnusable(
+            f"there is no model {location}: neither a folder nor a model on the hub that you may read",
+            "check the name; for a private or gated model, set the environment variable HF_TOKEN",
+        ) from None
+    except (errors.OfflineModeIsEnabled, httpx.TransportError, OSError):
+        return False
+    except errors.HfHubHTTPError:
+        return True  # loading will tell what is wrong
+    return True
 
 
 def _check_folder(folder: Path) -> None:
@@ -191,6 +221,11 @@ def _unusable(what: str, error: Exception) -> BackendUnusable:
         fix = "if you trust the model's authors, allow it: -o backend.trust_remote_code=true"
     elif "out of memory" in text.lower():
         fix = "use -o backend.dtype=bfloat16, another device, or a smaller model"
+    elif "couldn't connect" in text or "local_files_only" in text or "cached files" in text:
+        return BackendUnusable(
+            f"{what}: the hub cannot be reached, and its cache on this machine does not hold the model",
+            "connect to the network, or name a folder that holds the model",
+        )
     elif isinstance(error, ImportError):
         fix = "install what it names"
     else:

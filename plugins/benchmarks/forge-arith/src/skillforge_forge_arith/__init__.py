@@ -43,7 +43,7 @@ class ForgeArith(Benchmark):
         "test-seen": "1000 problems over the operand pairs of train, none of them in train",
     }
     default_split = "test"
-    subset_fields = ("level", "range", "family")
+    subset_fields = ("level", "range")
 
     def problems(self, split: str, options: ForgeArithOptions, source: DataSource) -> Iterator[Problem]:
         """The problems of `split`; `source` is not used, as nothing is read."""

@@ -74,7 +74,7 @@ class ForgeProblem(NamedTuple):
 def generate(split: str, seed: int = 0, size: int | None = None) -> Iterator[ForgeProblem]:
     """The first `size` problems of `split` (default: DEFAULT_SIZES), one at a time.
 
-    A smaller size is a prefix of a larger one. No question occurs twice; for this, eight bytes of hash are kept per
+    A smaller size is a prefix of a larger one. No question occurs twice; for this, a 64-bit hash is kept per
     problem. Raises ValueError for an unknown split, a negative seed or a size below 1.
     """
     if split not in PART_OF_SPLIT:

@@ -37,6 +37,7 @@ class Tiny(Model):
     source = "python -m skillforge_tiny.train"
     default_prompt = "tiny"
     default_backend = "transformers"
+    default_backend_options = {"threads": 1}  # a model this small loses more to waiting threads than it gains
     default_sampling = Sampling(max_tokens=96)
     embedded = True
 

@@ -53,7 +53,7 @@ class Trained(msgspec.Struct, frozen=True):
     """Tokens of all batches so far, padding included."""
 
     cpu_seconds: float
-    """Processor time of all calls so far, for the steps alone."""
+    """Processor time of these steps, over all calls; steps that a kill threw away are not in it."""
 
 
 class Trainer:

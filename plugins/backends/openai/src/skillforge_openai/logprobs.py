@@ -1,0 +1,62 @@
+"""Log-probabilities in the two forms that servers answer, as the one form of the contract."""
+
+from __future__ import annotations
+
+import msgspec
+
+IMPOSSIBLE = -9999.0
+"""Stands for minus infinity, which JSON cannot hold and servers write as null."""
+
+
+class _Likely(msgspec.Struct):
+    token: str
+    logprob: float | None = None
+
+
+class _Token(msgspec.Struct):
+    token: str
+    logprob: float | None = None
+    top_logprobs: list[_Likely] | None = None
+
+
+class Logprobs(msgspec.Struct):
+    """`content` is the form of chat answers, the rest that of text completions; some servers give the first for both."""
+
+    content: list[_Token] | None = None
+    tokens: list[str] | None = None
+    token_logprobs: list[float | None] | None = None
+    top_logprobs: list[dict[str, float | None] | None] | None = None
+
+
+def normal_logprobs(given: Logprobs) -> list[dict[str, object]] | None:
+    """Per token `{"token": str, "logprob": float, "top": {token: logprob}}`; None where the server gave none."""
+    if given.content is not None:
+        return [
+            {"token": each.token, "logprob": _real(each.logprob), "top": _by_token(each.top_logprobs)}
+            for each in given.content
+        ]
+    if given.tokens is None:
+        return None
+    count = len(given.tokens)
+    logprobs = (given.token_logprobs or []) + [None] * count
+    tops = (given.top_logprobs or []) + [None] * count
+    return [
+        {
+            "token": token,
+            "logprob": _real(logprob),
+            "top": {name: _real(value) for name, value in (top or {}).items()},
+        }
+        for token, logprob, top in zip(given.tokens, logprobs, tops, strict=False)
+    ]
+
+
+def _by_token(likely: list[_Likely] | None) -> dict[str, float]:
+    """The first of several tokens with the same text counts: it is the likeliest."""
+    found: dict[str, float] = {}
+    for each in likely or ():
+        found.setdefault(each.token, _real(each.logprob))
+    return found
+
+
+def _real(logprob: float | None) -> float:
+    return IMPOSSIBLE if logprob is None else logprob

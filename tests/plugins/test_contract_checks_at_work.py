@@ -1,0 +1,323 @@
+"""As in test_contract_checks.py: the parts that judge, run and report."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import click
+import pytest
+
+from skillforge import (
+    Backend,
+    Client,
+    CommandPart,
+    Completion,
+    Dropped,
+    Engine,
+    Execution,
+    Filter,
+    Grader,
+    ModelRef,
+    Problem,
+    Sandbox,
+    SandboxSession,
+    ShardResult,
+    Target,
+    Tracker,
+    Trainer,
+    UsageError,
+    Verdict,
+)
+from skillforge.testing import ContractBroken, check_grader, check_part
+
+TARGET = Target(ModelRef("m", "m"))
+
+# Graders -------------------------------------------------------------------------------------------------------
+
+FAULTY_GRADERS = """
+import itertools, os, time
+from skillforge import Grader, Verdict
+
+class GoodGrader(Grader):
+    name = "good"
+    summary = "judges"
+    def grade(self, problem, transcript, options, answer=None):
+        if problem.expected_answer is None:
+            return Verdict(state="error", reason="no expected answer")
+        text = answer if answer is not None else transcript.answer_text
+        return Verdict(state="correct" if problem.expected_answer in text else "wrong", reason="contained")
+
+class Raising(GoodGrader):
+    def grade(self, problem, transcript, options, answer=None):
+        float((answer or "0")[:50].replace("\\\\boxed{", "").replace("}", "") or 0)
+        return super().grade(problem, transcript, options, answer)
+
+class Hanging(GoodGrader):
+    def grade(self, problem, transcript, options, answer=None):
+        while "unbalanced" in transcript.answer_text or "9^{9" in transcript.answer_text:
+            time.sleep(1)
+        return super().grade(problem, transcript, options, answer)
+
+class Evaluating(GoodGrader):
+    def grade(self, problem, transcript, options, answer=None):
+        if "__import__" in transcript.answer_text:
+            eval(transcript.answer_text.partition("{")[2].partition("}")[0])
+        return super().grade(problem, transcript, options, answer)
+
+class Generous(GoodGrader):
+    def grade(self, problem, transcript, options, answer=None):
+        return Verdict(state="correct")
+
+class OddScore(GoodGrader):
+    def grade(self, problem, transcript, options, answer=None):
+        return Verdict(state="wrong", score=7.0)
+
+class OddState(GoodGrader):
+    def grade(self, problem, transcript, options, answer=None):
+        return Verdict(state="perhaps")
+
+class Fickle(GoodGrader):
+    counter = itertools.count()
+    def grade(self, problem, transcript, options, answer=None):
+        return Verdict(state="wrong", reason=str(next(self.counter)))
+
+class Hashing(GoodGrader):
+    def grade(self, problem, transcript, options, answer=None):
+        return Verdict(state="wrong", reason=str(hash("text")))
+
+class Unpicklable(GoodGrader):
+    def __init__(self):
+        self.lock = lambda: None
+
+class Lumping(GoodGrader):
+    def group(self, answers):
+        return list(range(len(answers)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("grader", "check", "cause"),
+    [
+        ("Raising", "hostile: unbalanced braces", "as the answer: it raised ValueError"),
+        ("Hanging", "hostile: a tower of powers", "in the transcript: it did not end within 2 s"),
+        ("Evaluating", "hostile: code as an answer", "in the transcript: it ended the process with exit status 1"),
+        ("Generous", "no expected answer", "was judged correct"),
+        ("OddScore", "verdicts", "the score is 7.0"),
+        ("OddState", "verdicts", "the state is 'perhaps'"),
+        ("Fickle", "judges the same again", "is judged in two ways"),
+        ("Hashing", "judges the same elsewhere", "in another process"),
+        ("Unpicklable", "picklable", "cannot be sent to another process"),
+        ("Lumping", "groups answers", "the answer '7' is in two groups"),
+    ],
+)
+def test_faults_of_a_grader_are_found(site, grader, check, cause, outcomes) -> None:
+    (site.folder / "faulty_graders.py").write_text(FAULTY_GRADERS)
+    import faulty_graders
+
+    result = outcomes(getattr(faulty_graders, grader)(), limit=2.0)[check]
+    assert result.state == "failed" and cause in result.detail
+
+
+def test_a_good_grader_passes_and_the_authors_cases_count(site, failed) -> None:
+    (site.folder / "faulty_graders.py").write_text(FAULTY_GRADERS)
+    from faulty_graders import GoodGrader
+
+    problem = Problem(id="1", question="?", expected_answer="7")
+    assert not failed(GoodGrader(), cases=[(problem, "it is 7", "correct")])
+    with pytest.raises(ContractBroken, match="'it is 8' against '7' is wrong"):
+        check_grader(GoodGrader(), cases=[(problem, "it is 8", "correct")])
+
+
+def test_a_grader_that_another_process_cannot_import_is_not_picklable(failed) -> None:
+    class Local(Grader):
+        name = "local"
+        summary = "defined in a function"
+
+        def grade(self, problem, transcript, options, answer=None):
+            return Verdict(state="error", reason="never judges")
+
+    assert failed(Local()) == {"picklable"}
+
+
+# Filters --------------------------------------------------------------------------------------------------
+
+
+class GoodFilter(Filter):
+    name = "good"
+    summary = "keeps all that is correct"
+
+    def apply(self, sample, verdict, options):
+        return sample if verdict.state == "correct" else Dropped("not correct")
+
+
+@pytest.mark.parametrize(
+    ("apply", "check"),
+    [
+        (lambda self, sample, verdict, options: verdict.state == "correct", "keeps or drops"),
+        (lambda self, sample, verdict, options: Dropped(""), "keeps or drops"),
+        (lambda self, sample, verdict, options: Dropped(str(time.time_ns())), "filters the same again"),
+        (lambda self, sample, verdict, options: sample.transcript.answer_text.encode() and sample, "hostile texts"),
+    ],
+)
+def test_faults_of_a_filter_are_found(apply, check, failed) -> None:
+    assert not failed(GoodFilter())
+    assert check in failed(type("Faulty", (GoodFilter,), {"apply": apply})())
+
+
+# Backends ------------------------------------------------------------------------------------------------------
+
+
+class Words(Client):
+    """Says 'word0 word1 …'; each fault is a name."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        self.busy = False
+
+    async def complete(self, request):
+        if self.fault == "one at a time":
+            assert not self.busy
+            self.busy = True
+            await asyncio.sleep(0.01)
+            self.busy = False
+        words = [f"word{number}" for number in range(12)]
+        if self.fault == "no seed":
+            words.insert(0, str(time.time_ns()))
+        text = " ".join(words[: request.sampling.max_tokens])
+        for stop in request.sampling.stop if self.fault != "no stop" else ():
+            text = text.partition(stop)[0]
+        length = (request.sampling.max_tokens or 99) < len(words) and self.fault != "no length"
+        return Completion(text=text, finish_reason="length" if length else "stop", prompt_tokens=3, completion_tokens=2)
+
+
+class GoodBackend(Backend):
+    name = "good"
+    summary = "says words"
+    fault = ""
+
+    def capabilities(self, options):
+        return frozenset({"chat", "max_tokens", "stop", "seed"})
+
+    @asynccontextmanager
+    async def open(self, target, options):
+        if target.model.name != "m":
+            raise UsageError(f"no model {target.model.name}", "use m")
+        yield Words(self.fault)
+
+    def preview(self, request, target, options):
+        return str(request.prompt)
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ({"fault": "no stop"}, "stop"),
+        ({"fault": "no length"}, "max_tokens"),
+        ({"fault": "no seed"}, "seed"),
+        ({"fault": "one at a time"}, "eight at once"),
+        ({"capabilities": lambda self, options: {"chat"}}, "capabilities"),
+        ({"capabilities": lambda self, options: frozenset({"chat", "beam_width"})}, "capabilities"),
+        ({"capabilities": lambda self, options: frozenset({"stop"})}, "capabilities"),
+        ({"preview": lambda self, request, target, options: {"prompt": 1}}, "preview"),
+        ({"open": lambda self, target, options: 1 / 0}, "opens"),
+    ],
+)
+def test_faults_of_a_backend_are_found(fault, check, failed) -> None:
+    assert check in failed(type("Faulty", (GoodBackend,), fault)(), target=TARGET)
+
+
+def test_a_good_backend_passes_with_and_without_a_target(outcomes) -> None:
+    assert {result.state for result in check_part(GoodBackend(), target=TARGET)[-9:]} == {"ok"}
+    assert outcomes(GoodBackend())["real calls"].state == "skipped"
+
+
+# Sandboxes, trainers, engines, trackers, commands --------------------------------------------------------------
+
+
+class Pretending(SandboxSession):
+    async def run(self, code, timeout):
+        return Execution(status="ok", stdout="42\né 問 🍎\n")
+
+
+class FaultySandbox(Sandbox):
+    name = "faulty"
+    summary = "pretends"
+
+    @asynccontextmanager
+    async def open(self, options):
+        yield Pretending()
+
+
+def test_a_sandbox_that_only_pretends_is_found(failed) -> None:
+    assert failed(FaultySandbox()) == {"keeps state", "reports faults", "odd code", "timeout", "crash"}
+
+
+def test_a_sandbox_that_is_not_at_hand_is_skipped(outcomes) -> None:
+    def refuse(self, options):
+        raise UsageError("docker is not running", "start it")
+
+    found = outcomes(type("Absent", (FaultySandbox,), {"open": refuse})())
+    assert found["behaves"].state == "skipped" and "docker is not running" in found["behaves"].detail
+
+
+def test_a_trainer_that_invents_a_checkpoint_is_found(tmp_path: Path, outcomes, failed) -> None:
+    class Inventing(Trainer):
+        name = "inventing"
+        summary = "trains on nothing"
+
+        def train(self, data, base, output, options):
+            return Path("/no/such/checkpoint")
+
+    (tmp_path / "train.jsonl").write_text("{}\n")
+    broken = failed(Inventing(), data=tmp_path / "train.jsonl", base=ModelRef("b", "b"))
+    assert broken == {"missing data", "trains", "goes on"}
+    assert outcomes(Inventing(), exercise=False)["behaves"].state == "skipped"
+
+
+def test_an_engine_that_loses_exit_codes_is_found(tmp_path: Path, failed) -> None:
+    class Losing(Engine):
+        name = "losing"
+        summary = "runs nothing"
+
+        def run(self, shards, options):
+            return [ShardResult(shard.number, 0, tmp_path) for shard in shards]
+
+    assert failed(Losing()) == {"reports exit codes", "a command that is not there", "stops when closed"}
+
+
+def test_a_tracker_that_mixes_up_its_runs_is_found(failed) -> None:
+    class Single(Tracker):
+        name = "single"
+        summary = "can follow one run only"
+        started = False
+
+        def start(self, run, options):
+            assert not self.started
+            self.started = True
+
+        def log(self, metrics, step):
+            pass
+
+        def finish(self, summary):
+            pass
+
+    assert failed(Single()) == {"tracks another run"}
+
+
+def test_a_command_that_works_before_it_is_asked_is_found(failed) -> None:
+    class Hasty(CommandPart):
+        name = "hasty"
+        summary = "works at once"
+
+        def command(self):
+            @click.command("hasty", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+            @click.argument("rest", nargs=-1)
+            def hasty(rest):
+                click.echo("working")
+
+            return hasty
+
+    assert failed(Hasty()) == {"--help", "a wrong option"}
