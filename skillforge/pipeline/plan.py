@@ -235,10 +235,11 @@ class Plan:
             for part in self._registry.all_parts("backend")
             if isinstance(part, Backend) and part.default_for == purpose
         ]
-        if len(fitting) != 1:
-            raise UsageError(
-                "which backend to use is not clear", f"give --backend ({', '.join(fitting) or 'none fits'})"
-            )
+        if not fitting:
+            what = "talks to a --base-url" if purpose == "url" else "loads weights"
+            raise UsageError(f"no installed backend {what}", "install one, or name another with --backend")
+        if len(fitting) > 1:
+            raise UsageError(f"several backends fit: {', '.join(fitting)}", "choose one with --backend")
         return fitting[0]
 
     def _backend_defaults(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from skillforge.parts.problem import Problem
 from skillforge.parts.sample import Sample
@@ -80,11 +80,6 @@ def sample(text: str, index: int = 0, problem: Problem = PROBLEM) -> Sample:
         latency=0.1,
         finished_at=1.0,
     )
-
-
-def hostile_texts() -> Iterator[tuple[str, str]]:
-    """(what is bad, text) of each of HOSTILE_TEXTS."""
-    yield from HOSTILE_TEXTS.items()
 
 
 def samples(answers: Sequence[str | None]) -> list[Sample]:

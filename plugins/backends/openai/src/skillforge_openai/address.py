@@ -51,6 +51,7 @@ def _parse(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
+        (host or "").encode("idna")
     except ValueError as error:
         raise UsageError(f"the base URL is not valid ({_reason(error)})", _EXAMPLE) from None
     if parts.scheme not in ("http", "https"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import AsyncIterator
 from fnmatch import fnmatchcase
 
@@ -66,7 +67,7 @@ class OpenAIClient(Client):
         try:
             async with self._session.get(url, timeout=short, allow_redirects=False) as response:
                 status, body = response.status, await response.read()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise self._unreachable(error) from error
         except (aiohttp.ClientError, TimeoutError, OSError):
             return
@@ -92,7 +93,7 @@ class OpenAIClient(Client):
     def _broken(self, error: Exception) -> SkillForgeError:
         """What a request without a whole answer means."""
         url = self._address.url
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL):
             return self._unreachable(error)
         if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
             return RequestFailed(f"no answer from {url} within {self._timeout:g} s", connection=True)
@@ -122,8 +123,11 @@ class OpenAIClient(Client):
             return f"no connection within {min(self._timeout, _CONNECT_SECONDS):g} s"
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return self._address.clean(f"bad certificate ({error.certificate_error})")
-        inner = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-        return self._address.clean(getattr(inner, "strerror", None) or str(inner) or type(inner).__name__)
+        if isinstance(error, OSError) and error.errno:
+            # The text that asyncio sets is longer and says less; a resolver and TLS number theirs apart.
+            by_number = error.errno > 0 and not isinstance(error, aiohttp.ClientSSLError)
+            return self._address.clean(os.strerror(error.errno) if by_number else str(error.strerror))
+        return self._address.clean(str(error) or type(error).__name__)
 
     def _refuse_entry(self, status: int, body: bytes) -> None:
         message = self._address.clean(server_message(body)[0])
