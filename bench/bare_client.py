@@ -1,6 +1,6 @@
 """The least that a client can do, as a yardstick: send the prompts of a file to a server with aiohttp, keep the texts.
 
-    python bench/bare_client.py BASE_URL PROBLEMS.jsonl CONCURRENCY
+python bench/bare_client.py BASE_URL PROBLEMS.jsonl CONCURRENCY
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ async def main(base_url: str, problems: Path, concurrency: int) -> None:
 
     async def worker(session: aiohttp.ClientSession) -> None:
         for question in questions:
-            body = {"model": "mock", "messages": [{"role": "user", "content": question}], "temperature": 0, "max_tokens": 1024}
+            body = {
+                "model": "mock",
+                "messages": [{"role": "user", "content": question}],
+                "temperature": 0,
+                "max_tokens": 1024,
+            }
             async with session.post(f"{base_url}/chat/completions", json=body) as response:
                 texts.append((await response.json())["choices"][0]["message"]["content"])
 

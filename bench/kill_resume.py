@@ -1,6 +1,6 @@
 """Kills `skillforge eval` with SIGKILL at random moments, resumes it, and compares the samples with an uninterrupted run.
 
-    python bench/kill_resume.py [--kills 20] [--seed 0]
+python bench/kill_resume.py [--kills 20] [--seed 0]
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def main() -> None:
             require(measure(skillforge(*settings, str(out))), 0)
             if _samples(out) != wanted:
                 sys.exit(f"kill {number}: the samples differ from an uninterrupted run")
-            print(f"kill {number + 1:2}: {stored:4} of {len(wanted)} rows were stored; after resuming all {len(wanted)} are equal")
+            print(
+                f"kill {number + 1:2}: {stored:4} of {len(wanted)} rows were stored; after resuming all {len(wanted)} are equal"
+            )
 
 
 def _kill_once(command: list[str], after: float, out: Path) -> int:
@@ -56,7 +58,8 @@ def _samples(out: Path) -> list[tuple[object, ...]]:
     """What the samples say, without times; sorted, since the order in which they end is no part of the result."""
     rows = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
     return sorted(
-        (row["problem"]["id"], row["sample_index"], row["seed"], json.dumps(row["transcript"]), row["finish_reason"]) for row in rows
+        (row["problem"]["id"], row["sample_index"], row["seed"], json.dumps(row["transcript"]), row["finish_reason"])
+        for row in rows
     )
 
 

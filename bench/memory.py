@@ -1,6 +1,6 @@
 """Peak memory of `skillforge eval` at 1,000 and at 100,000 problems, everything stored and graded.
 
-    python bench/memory.py [--large 100000]
+python bench/memory.py [--large 100000]
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def _peak(count: int) -> float:
             "--concurrency", "64", "--out", str(Path(name) / "run"),
         )  # fmt: skip
         run = require(measure(command), 0)
-    print(f"{count:7} problems: {run.peak_mb:6.1f} MB, {run.wall:6.1f} s, {run.cpu:6.1f} CPU-s ({1000 * run.cpu / count:.2f} ms a sample)")
+    print(
+        f"{count:7} problems: {run.peak_mb:6.1f} MB, {run.wall:6.1f} s, {run.cpu:6.1f} CPU-s ({1000 * run.cpu / count:.2f} ms a sample)"
+    )
     return run.peak_mb
 
 

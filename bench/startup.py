@@ -1,6 +1,6 @@
 """Start-up: CPU seconds of commands that must be instant, beside a bare interpreter.
 
-    python bench/startup.py [--rounds 9]
+python bench/startup.py [--rounds 9]
 """
 
 from __future__ import annotations

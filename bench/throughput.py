@@ -25,7 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     rounds = parser.parse_args().rounds
-    print(f"{'problems':>8} {'in flight':>9} {'faults':>6} | {'wall s':>6} {'CPU s':>6} {'MB':>5} | {'bare wall':>9} {'bare CPU':>8}")
+    print(
+        f"{'problems':>8} {'in flight':>9} {'faults':>6} | {'wall s':>6} {'CPU s':>6} {'MB':>5} | {'bare wall':>9} {'bare CPU':>8}"
+    )
     for count, concurrency, faults in CASES:
         runs = [_round(count, concurrency, faults) for _ in range(rounds)]
         ours, bare = _median([run[0] for run in runs]), _median([run[1] for run in runs if run[1]])

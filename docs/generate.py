@@ -44,7 +44,9 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield inspect.cleandoc(command.help or "").replace("\b\n", "") + "\n"
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"```\n{context.command_path} {usage}\n```\n"
-    records = [parameter.get_help_record(context) for parameter in command.params if isinstance(parameter, click.Option)]
+    records = [
+        parameter.get_help_record(context) for parameter in command.params if isinstance(parameter, click.Option)
+    ]
     if rows := [record for record in records if record]:
         yield "| option | meaning |\n| --- | --- |"
         for names, text in rows:
@@ -79,7 +81,9 @@ def _members(source: str, class_name: str) -> Iterator[str]:
     for node, following in zip(body, [*body[1:], None], strict=True):
         if isinstance(node, ast.AnnAssign):
             note = following.value if isinstance(following, ast.Expr) else None
-            text = inspect.cleandoc(note.value) if isinstance(note, ast.Constant) and isinstance(note.value, str) else ""
+            text = (
+                inspect.cleandoc(note.value) if isinstance(note, ast.Constant) and isinstance(note.value, str) else ""
+            )
             yield f"- `{ast.unparse(node)}` {' '.join(text.split())}"
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""

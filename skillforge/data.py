@@ -72,6 +72,10 @@ class DataSource:
             raise UsageError(f"{file}: no data folder is set", "give --data-dir DIR or set SKILLFORGE_DATA")
         return self._hub_rows(hub)
 
+    def own_rows(self, path: Path) -> Iterator[Row]:
+        """The rows of the JSON-lines file at `path`: one that a plugin's package brings, wherever the data folder is."""
+        return self._file_rows(path, path.name)
+
     def _find(self, file: str) -> Path:
         assert self.data_dir is not None
         for path in (self.data_dir / file, self.data_dir / Path(file).name):

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import importlib
 import importlib.metadata
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -120,11 +121,12 @@ def _find_entries() -> Iterator[PartEntry]:
         if not text or "skillforge." not in text:
             continue
         package = distribution.name
+        canonical = re.sub(r"[-_.]+", "-", package).lower()  # as installers compare names
         folder = str(distribution.locate_file(""))
-        if seen.get(package) == folder:
+        if seen.get(canonical) == folder:
             continue  # the same folder stands on the path twice
-        shadowed_by = seen.get(package)
-        seen.setdefault(package, folder)
+        shadowed_by = seen.get(canonical)
+        seen.setdefault(canonical, folder)
         for point in distribution.entry_points:
             kind = KIND_OF_GROUP.get(point.group)
             if kind:

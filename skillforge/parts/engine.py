@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,6 @@ class Engine(Part):
 
     kind = "engine"
 
-    def run(self, shards: Sequence[Shard], options: Any) -> Iterator[ShardResult]:
-        """Run all shards and yield each result when it ends. Closing the iterator stops what still runs."""
+    def run(self, shards: Sequence[Shard], options: Any) -> Generator[ShardResult, None, None]:
+        """Run all shards and yield each result when it ends. Closing the generator stops what still runs."""
         raise NotImplementedError

@@ -124,7 +124,7 @@ def _samples(
     file: Path, settings: ImportSettings, problems: _Problems | None, resolved: dict[str, Any]
 ) -> Iterator[Sample]:
     given: dict[str, int] = {}
-    for number, row in enumerate(DataSource(file.parent).rows(file.name)):
+    for number, row in enumerate(DataSource().own_rows(file)):
         problem = problems.find(row, settings) if problems else _problem_of(row, number, settings)
         for text in _responses(row, settings.response):
             index = given.get(problem.id, 0)

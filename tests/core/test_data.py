@@ -45,7 +45,18 @@ def test_a_last_line_without_newline_is_a_row(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"{", b"[1]", b"7", b"null", b'"text"', b'{"a": 1} {"b": 2}', b"\xff\xfe", b'{"a": "\xff"}', b'{"a": NaN}', b"{'a': 1}"],
+    [
+        b"{",
+        b"[1]",
+        b"7",
+        b"null",
+        b'"text"',
+        b'{"a": 1} {"b": 2}',
+        b"\xff\xfe",
+        b'{"a": "\xff"}',
+        b'{"a": NaN}',
+        b"{'a': 1}",
+    ],
 )
 def test_a_malformed_row_is_named_by_file_and_line(tmp_path: Path, line: bytes) -> None:
     (tmp_path / "f.jsonl").write_bytes(b'{"a": "fine"}\n' + line + b"\n")
@@ -57,7 +68,11 @@ def test_a_malformed_row_is_named_by_file_and_line(tmp_path: Path, line: bytes) 
 
 @pytest.mark.parametrize(
     ("row", "told"),
-    [({}, "field 'question' is missing"), ({"question": 7}, "field 'question' is int, not text"), ({"question": None}, "NoneType")],
+    [
+        ({}, "field 'question' is missing"),
+        ({"question": 7}, "field 'question' is int, not text"),
+        ({"question": None}, "NoneType"),
+    ],
 )
 def test_a_row_without_the_wanted_text_is_named(tmp_path: Path, row: dict[str, object], told: str) -> None:
     (tmp_path / "f.jsonl").write_text(json.dumps(row) + "\n")

@@ -48,7 +48,9 @@ def test_text_and_typed_values_mean_the_same() -> None:
         "backend.",
     )
     from_python = parse(
-        Options, {"count": 4, "ratio": 0.5, "mode": "slow", "words": ["a", "b"], "strict": True, "timeout": 1}, "backend."
+        Options,
+        {"count": 4, "ratio": 0.5, "mode": "slow", "words": ["a", "b"], "strict": True, "timeout": 1},
+        "backend.",
     )
     assert from_command_line == from_python
     assert from_python == Options(count=4, ratio=0.5, mode="slow", words=("a", "b"), strict=True, timeout=1.0)

@@ -63,7 +63,9 @@ def test_the_closest_names_are_told(name: str, known: list[str], hint: str) -> N
     assert closest(name, known).endswith(hint)
 
 
-@given(st.recursive(ANY_TEXT | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner)))
+@given(
+    st.recursive(ANY_TEXT | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner))
+)
 def test_storable_data_can_be_stored(value: object) -> None:
     msgspec.json.encode(storable(value))
 

@@ -70,5 +70,3 @@ def _type(command: str, folder: Path, environment: dict[str, str]) -> str:
 
 def test_the_page_has_steps() -> None:
     assert len(list(_steps(PAGE.read_text(encoding="utf-8")))) > 10
-
-

@@ -70,7 +70,9 @@ def install(folder: Path) -> None:
     (folder / "scripted_parts.py").write_bytes(Path(__file__).read_bytes())
     info = folder / "skillforge_scripted-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: skillforge-scripted\nVersion: 1.0\nSummary: For tests\n")
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: skillforge-scripted\nVersion: 1.0\nSummary: For tests\n"
+    )
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
 
 
@@ -191,7 +193,9 @@ class ScriptedOptions(PartOptions):
     gone_after: Annotated[
         Annotated[int, Meta(ge=0)] | None, Meta(description="Answers until the server is gone.", extra=OPERATIONAL)
     ] = None
-    hang_after: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Answers until none comes.", extra=OPERATIONAL)] = None
+    hang_after: Annotated[
+        Annotated[int, Meta(ge=0)] | None, Meta(description="Answers until none comes.", extra=OPERATIONAL)
+    ] = None
     unusable: Annotated[str | None, Meta(description="What `check` complains of.", extra=OPERATIONAL)] = None
     crash: Annotated[bool, Meta(description="Raise something undeclared.", extra=OPERATIONAL)] = False
     padding: Annotated[int, Meta(ge=0, description="Characters of padding in each answer.")] = 0

@@ -34,7 +34,9 @@ def make_tokenizer(folder: Path, template: str | None = TEMPLATE, ascii_only: bo
     inner = Tokenizer(models.BPE())
     inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     inner.decoder = decoders.ByteLevel()
-    alphabet = [chr(code) for code in range(33, 127)] + ["Ġ", "Ċ"] if ascii_only else pre_tokenizers.ByteLevel.alphabet()
+    alphabet = (
+        [chr(code) for code in range(33, 127)] + ["Ġ", "Ċ"] if ascii_only else pre_tokenizers.ByteLevel.alphabet()
+    )
     trainer = trainers.BpeTrainer(
         vocab_size=320,
         special_tokens=["<pad>", "<bos>", "<eos>", "<|end|>"],

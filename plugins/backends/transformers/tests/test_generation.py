@@ -63,8 +63,7 @@ def test_max_tokens_is_kept_row_by_row(target, tools):
 def test_same_seed_same_text_whatever_the_batch(target, tools):
     texts = prompts(6)
     requests = [
-        Request(text, Sampling(temperature=1.0, top_p=0.95, max_tokens=20), seed)
-        for seed, text in enumerate(texts * 4)
+        Request(text, Sampling(temperature=1.0, top_p=0.95, max_tokens=20), seed) for seed, text in enumerate(texts * 4)
     ]
     wide = tools.complete_all(target, requests, batch_size=32)
     order = list(range(len(requests)))

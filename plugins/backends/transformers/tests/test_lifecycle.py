@@ -171,7 +171,9 @@ def test_a_dead_gpu_ends_everything(target, monkeypatch, tools):
     failing_generate(monkeypatch, RuntimeError("CUDA error: device-side assert triggered"), lambda ids: True)
 
     async def use(client):
-        first = await asyncio.gather(*(client.complete(Request(f"{n}", ENDLESS)) for n in range(3)), return_exceptions=True)
+        first = await asyncio.gather(
+            *(client.complete(Request(f"{n}", ENDLESS)) for n in range(3)), return_exceptions=True
+        )
         later = await asyncio.gather(client.complete(Request("later", ENDLESS)), return_exceptions=True)
         return first + later
 

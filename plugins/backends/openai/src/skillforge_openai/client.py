@@ -154,7 +154,7 @@ def _model_names(body: bytes) -> list[str]:
     """The ids in a list of models; none where it is not such a list."""
     try:
         return [model.id for model in msgspec.json.decode(body, type=_Models).data]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return []
 
 
@@ -177,7 +177,7 @@ def _status_inside(body: bytes) -> int:
         return 0
     try:
         error = msgspec.json.decode(body, type=_Failure).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         return 0
     code = error.code if isinstance(error, _Failed) else None
     return code if isinstance(code, int) and 400 <= code < 600 else 500

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -147,8 +147,8 @@ class Wire:
     def _read(self, body: bytes) -> _Answer:
         try:
             return self._decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            cause = error
+        except (ValueError, RecursionError) as error:
+            cause: Exception = error
         try:
             return self._decode(_repaired(body))
         except (ValueError, RecursionError):
@@ -187,8 +187,8 @@ def _extra_fields(text: str | None) -> bytes:
     if not text or not text.strip():
         return b""
     try:
-        fields = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        fields = msgspec.json.decode(text, type=dict[str, Any])
+    except (ValueError, RecursionError) as error:
         raise UsageError(
             f"the option 'backend.extra_body' is not a JSON object ({one_line(str(error))})",
             'write it like {"cache_prompt": true}, in single quotes on the command line',

@@ -1,0 +1,45 @@
+"""The extras of the core: named sets of plugins, such as `pip install '.[math]'`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+LIBRARIES = {"hub": ["datasets>=3"], "tables": ["pyarrow>=15"]}
+
+PLUGINS = {
+    "math": {
+        "skillforge-gsm8k": "plugins/benchmarks/gsm8k",
+        "skillforge-forge-arith": "plugins/benchmarks/forge-arith",
+        "skillforge-chat": "plugins/prompts/chat",
+        "skillforge-math-grader": "plugins/graders/math",
+        "skillforge-openai": "plugins/backends/openai",
+    },
+    "local": {
+        "skillforge-transformers": "plugins/backends/transformers",
+        "skillforge-tiny": "plugins/models/tiny",
+    },
+}
+"""Extra -> package -> its folder in a checkout."""
+
+
+class Extras(MetadataHookInterface):
+    """Writes the optional dependencies.
+
+    From a checkout the plugins are installed from their folders, since an index may not have these versions. A release
+    (`SKILLFORGE_RELEASE=1`) names them plainly.
+    """
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        extras = dict(LIBRARIES)
+        for extra, packages in PLUGINS.items():
+            extras[extra] = [self._requirement(name, folder) for name, folder in packages.items()]
+        extras["all"] = [f"skillforge[{','.join(extras)}]"]
+        metadata["optional-dependencies"] = extras
+
+    def _requirement(self, name: str, folder: str) -> str:
+        released = bool(os.environ.get("SKILLFORGE_RELEASE"))
+        return name if released else f"{name} @ {(Path(self.root) / folder).as_uri()}"

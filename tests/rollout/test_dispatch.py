@@ -1,0 +1,182 @@
+"""Sending requests: what can pass is tried again, what cannot costs one sample, and a dead server ends the run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from skillforge import (
+    BackendUnusable,
+    Client,
+    Completion,
+    Problem,
+    Request,
+    RequestFailed,
+    RequestRefused,
+    Sample,
+    Sampling,
+)
+from skillforge.rollout import dispatch
+from skillforge.rollout.dispatch import Answer, Dispatcher, GaveUp
+from skillforge.rollout.limiter import Limiter
+from skillforge.rollout.single_turn import Job, sample_seed, single_turn
+
+GOOD = Completion(text="4", reasoning="2+2", finish_reason="stop", prompt_tokens=3, completion_tokens=1)
+REQUEST = Request("2+2=", Sampling(), 7)
+
+
+class Scripted(Client):
+    """Does what the list says, call by call; the last entry again and again."""
+
+    def __init__(self, *script: Completion | Exception) -> None:
+        self.script: Sequence[Completion | Exception] = script
+        self.calls = 0
+
+    async def complete(self, request: Request) -> Completion:
+        found = self.script[min(self.calls, len(self.script) - 1)]
+        self.calls += 1
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that were slept: none really."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(dispatch.asyncio, "sleep", sleep)
+    return slept
+
+
+def complete(client: Client, *, retries: int = 3, limiter: Limiter | None = None) -> Answer:
+    return asyncio.run(Dispatcher(client, limiter or Limiter(1), retries).complete(REQUEST))
+
+
+def test_an_answer_at_once(pauses: list[float]) -> None:
+    answer = complete(Scripted(GOOD))
+    assert (answer.completion, answer.attempts, pauses) == (GOOD, 1, [])
+    assert answer.latency >= 0
+
+
+def test_what_can_pass_is_tried_again_with_growing_pauses(pauses: list[float]) -> None:
+    client = Scripted(*[RequestFailed("HTTP 500")] * 12, GOOD)
+    assert complete(client, retries=12).attempts == 13
+    assert len(pauses) == 12
+    for number, pause in enumerate(pauses):
+        whole = min(dispatch.BACKOFF_MOST, dispatch.BACKOFF_FIRST * 2**number)
+        assert whole / 2 <= pause <= whole
+
+
+def test_what_the_server_asks_for_is_honoured(pauses: list[float]) -> None:
+    complete(Scripted(RequestFailed("HTTP 429", throttled=True, retry_after=7.0), GOOD))
+    complete(Scripted(RequestFailed("HTTP 429", throttled=True, retry_after=1e9), GOOD))
+    assert 7.0 <= pauses[0] <= 7.5
+    assert pauses[1] <= dispatch.RETRY_AFTER_MOST + 1
+
+
+def test_only_throttling_lowers_the_load(pauses: list[float]) -> None:
+    limiter = Limiter(None)
+    before = limiter.limit
+    complete(Scripted(RequestFailed("HTTP 500"), GOOD), limiter=limiter)
+    assert limiter.limit == before
+    complete(Scripted(RequestFailed("HTTP 429", throttled=True), GOOD), limiter=limiter)
+    assert limiter.limit < before
+
+
+def test_it_gives_up_after_the_retries(pauses: list[float]) -> None:
+    client = Scripted(RequestFailed("HTTP 502"))
+    with pytest.raises(GaveUp, match=r"HTTP 502 \(given up after 3 attempts\)") as caught:
+        complete(client, retries=2)
+    assert (client.calls, caught.value.attempts) == (3, 3)
+
+
+def test_a_refused_request_is_never_sent_again(pauses: list[float]) -> None:
+    client = Scripted(RequestRefused("HTTP 400: too long"))
+    with pytest.raises(GaveUp, match="HTTP 400: too long"):
+        complete(client)
+    assert (client.calls, pauses) == (1, [])
+
+
+def test_an_unusable_backend_ends_the_run_before_the_first_answer_only(pauses: list[float]) -> None:
+    with pytest.raises(BackendUnusable, match="wrong key"):
+        complete(Scripted(BackendUnusable("wrong key")))
+
+    async def after_one() -> None:
+        dispatcher = Dispatcher(Scripted(GOOD, BackendUnusable("HTTP 404")), Limiter(1), 3)
+        await dispatcher.complete(REQUEST)
+        await dispatcher.complete(REQUEST)
+
+    with pytest.raises(GaveUp, match="HTTP 404"):
+        asyncio.run(after_one())
+
+
+def test_a_server_that_is_gone_ends_the_run(pauses: list[float]) -> None:
+    with pytest.raises(BackendUnusable, match="connection refused, 4 times in a row; start the server again"):
+        complete(Scripted(RequestFailed("connection refused", connection=True)))
+
+
+def test_broken_connections_beside_answers_cost_one_sample(pauses: list[float]) -> None:
+    class Flaky(Client):
+        async def complete(self, request: Request) -> Completion:
+            await asyncio.tasks.sleep(0)
+            if request.seed == 7:
+                raise RequestFailed("connection reset", connection=True)
+            return GOOD
+
+    async def main() -> list[object]:
+        dispatcher = Dispatcher(Flaky(), Limiter(2), 3)
+
+        async def others() -> None:
+            for _ in range(50):
+                await dispatcher.complete(Request("x", Sampling(), 1))
+
+        return await asyncio.gather(dispatcher.complete(REQUEST), others(), return_exceptions=True)
+
+    assert isinstance(asyncio.run(main())[0], GaveUp)
+
+
+JOB = Job("b", "test", Problem(id="p", question="2+2"), 1, "2+2=", 7)
+
+
+def roll_out(client: Client) -> Sample:
+    return asyncio.run(single_turn(JOB, Sampling(), Dispatcher(client, Limiter(1), 1)))
+
+
+def test_an_answer_becomes_a_sample() -> None:
+    sample = roll_out(Scripted(GOOD))
+    assert (sample.key, sample.state, sample.seed, sample.finish_reason) == (("p", 1), "done", 7, "stop")
+    assert [(part.kind, part.text) for part in sample.transcript.segments] == [
+        ("prompt", "2+2="), ("reasoning", "2+2"), ("text", "4"),
+    ]  # fmt: skip
+    assert sample.transcript.answer_text == "4"
+    assert (sample.prompt_tokens, sample.completion_tokens, sample.attempts) == (3, 1, 1)
+
+
+def test_a_final_error_becomes_a_row_that_keeps_its_prompt(pauses: list[float]) -> None:
+    sample = roll_out(Scripted(RequestFailed("HTTP 500")))
+    assert (sample.key, sample.state, sample.seed, sample.attempts) == (("p", 1), "error", 7, 2)
+    assert "HTTP 500" in (sample.error or "")
+    assert sample.transcript.prompt == "2+2=" and sample.transcript.answer_text == ""
+
+
+@pytest.mark.parametrize(
+    ("run_seed", "problem", "index", "seed"),
+    [(0, "0", 0, 151986117), (1, "test/17", 0, 1054837789), (1, "test/17", 1, 1166383971), (2**53 - 1, "é", 7, 1530198352)],
+)
+def test_seeds_never_change(run_seed: int, problem: str, index: int, seed: int) -> None:
+    assert sample_seed(run_seed, problem, index) == seed
+
+
+def test_seeds_differ_between_samples_and_runs() -> None:
+    seeds = {sample_seed(run, f"p{problem}", k) for run in (1, 2) for problem in range(50) for k in range(8)}
+    assert len(seeds) == 2 * 50 * 8
+    assert all(seed is not None and 0 <= seed < 2**31 for seed in seeds)
+    assert sample_seed(None, "p", 0) is None
+
+
