@@ -53,11 +53,13 @@ def write_problems(folder: Path, count: int) -> None:
             name, goods = rng.choice(NAMES), rng.choice(GOODS)
             a, b, c = rng.randint(3, 60), rng.randint(2, 12), rng.randint(1, 9)
             question = (
-                f"{name} runs a small shop and keeps {a} {goods} on each shelf. This week number {number} there are {b} shelves, "
-                f"and on Friday a customer buys {c} {goods} from every one of them. Nothing else is sold before the shop closes. "
-                f"How many {goods} are left on the shelves when {name} counts them on Saturday morning?"
+                f"{name} runs a small shop and keeps {a} {goods} on each shelf. In week number {number} there are {b} "
+                f"shelves, and on Friday a customer buys {c} {goods} from every one of them. Nothing else is sold "
+                f"before the shop closes. How many {goods} are left on the shelves when {name} counts them on Saturday morning?"
             )
-            solution = f"After the sale each shelf holds {a} - {c} = {a - c} {goods}.\nIn all {b} * {a - c} = {b * (a - c)} are left."
+            solution = (
+                f"Each shelf then holds {a} - {c} = {a - c} {goods}.\nIn all {b} * {a - c} = {b * (a - c)} are left."
+            )
             stream.write(json.dumps({"question": question, "answer": f"{solution}\n#### {b * (a - c)}"}) + "\n")
 
 

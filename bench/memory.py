@@ -27,8 +27,9 @@ def _peak(count: int) -> float:
             "--concurrency", "64", "--out", str(Path(name) / "run"),
         )  # fmt: skip
         run = require(measure(command), 0)
+    a_sample = 1000 * run.cpu / count
     print(
-        f"{count:7} problems: {run.peak_mb:6.1f} MB, {run.wall:6.1f} s, {run.cpu:6.1f} CPU-s ({1000 * run.cpu / count:.2f} ms a sample)"
+        f"{count:7} problems: {run.peak_mb:6.1f} MB, {run.wall:6.1f} s, {run.cpu:6.1f} CPU-s ({a_sample:.2f} ms a sample)"
     )
     return run.peak_mb
 

@@ -26,6 +26,7 @@ _EXPORTS = {
     "skillforge.parts.part": ("Part", "PartOptions"),
     "skillforge.parts.problem": ("Problem",),
     "skillforge.parts.prompt": ("CodeProtocol", "PromptStyle"),
+    "skillforge.parts.reasoning": ("ReasoningTags",),
     "skillforge.parts.sample": ("Sample", "SampleKey"),
     "skillforge.parts.sampling": ("Sampling",),
     "skillforge.parts.sandbox": ("Execution", "Sandbox", "SandboxSession"),
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from skillforge.parts.problem import Problem as Problem
     from skillforge.parts.prompt import CodeProtocol as CodeProtocol
     from skillforge.parts.prompt import PromptStyle as PromptStyle
+    from skillforge.parts.reasoning import ReasoningTags as ReasoningTags
     from skillforge.parts.sample import Sample as Sample
     from skillforge.parts.sample import SampleKey as SampleKey
     from skillforge.parts.sampling import Sampling as Sampling

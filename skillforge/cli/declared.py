@@ -38,7 +38,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def part_options(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`-o KIND.NAME=VALUE` as kind -> name -> value."""
+    """`-o KIND.NAME=VALUE` as kind -> name -> value; of an option that is given more than once, the list of its values."""
     found: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -47,7 +47,9 @@ def part_options(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
             raise UsageError(
                 f"'-o {one_line(assignment, 80)}' is not KIND.NAME=VALUE", "write it like -o backend.timeout=30"
             )
-        found.setdefault(kind, {})[option.replace("-", "_")] = value
+        values, name = found.setdefault(kind, {}), option.replace("-", "_")
+        before = values.get(name, [])
+        values[name] = [*([before] if isinstance(before, str) else before), value] if name in values else value
     return found
 
 

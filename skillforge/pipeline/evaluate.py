@@ -66,7 +66,10 @@ def _new_manifest(plan: Plan) -> Manifest:
 def _ending(run: RunDirectory) -> Iterator[None]:
     """Leave the run's state true however the work ends, and say how to go on."""
     try:
-        yield
+        try:
+            yield
+        except KeyboardInterrupt:  # while no event loop runs, which would tell of it itself
+            raise Interrupted("stopped by SIGINT; all finished samples are stored") from None
     except SkillForgeError as error:
         if run.discard_if_empty():
             raise

@@ -68,12 +68,12 @@ def import_run(
     source = DataSource(data_dir)
     problems = _Problems(benchmark[0], benchmark[1], source) if benchmark else None
     manifest = _manifest(file, settings, benchmark, grader_id, source)
+    if (path / "samples.jsonl").exists():
+        raise UsageError(f"{path} holds a run already", f"choose another --out, or grade it: skillforge grade {path}")
     if settings.benchmark is not None:  # as an evaluation says it, so that the two can be compared
         manifest.identity["benchmark"] = registry.find("benchmark", settings.benchmark).id
         manifest.identity["data"] = {read.name: read.sha256 for read in source.reads}
     with RunDirectory.writing(path, manifest) as run:
-        if run.samples_path.exists():
-            raise UsageError(f"{path} holds an imported run already", f"grade it: skillforge grade {path}")
         run.save_manifest()
         try:
             write_lines_atomically(

@@ -121,8 +121,8 @@ def test_limit_ids_and_shuffle() -> None:
         ((*SUMS, "-o", "backend.latency=-1"), "'backend.latency'; it must be a number, ≥ 0"),
         ((*SUMS, "--tempreature", "1"), "--temperature"),
         ((*SUMS, "--temperature", "warm"), "bad value 'warm' for option '--temperature'"),
-        ((*SUMS, "--prompt", "scripted-chatt"), "did you mean 'scripted-chat'?"),
-        ((*SUMS, "--grader", "scripted-numbr"), "did you mean 'scripted-number'?"),
+        ((*SUMS, "--prompt", "scripted-chatt"), "did you mean 'scripted-chat'"),
+        ((*SUMS, "--grader", "scripted-numbr"), "did you mean 'scripted-number'"),
         ((*SUMS, "--backend", "scriptd"), "did you mean 'scripted'"),
         ((*SUMS, "--few-shots", "2"), "has 1 examples, not 2"),
         ((*SUMS, "--repeats", "2", "--temperature", "0"), "raise --temperature"),
@@ -135,6 +135,7 @@ def test_limit_ids_and_shuffle() -> None:
         ((*SUMS, "--backend", "scripted-narrow", "--prompt", "scripted-raw"), "takes no text prompts"),
         ((*SUMS, "--base-url", "http://[bad"), "--base-url is not an address"),
         ((*SUMS, "--stop", "\udcff"), "bad value"),
+        ((*SUMS, "-o", "backend.latency=1", "-o", "backend.latency=2"), "bad value \"['1', '2']\" for option 'backend.latency'"),
         (("eval",), "'--benchmark' is required"),
         (("eval", "--resume", "nowhere"), "nowhere is not a run"),
         (("eval", "--resume", "a", "--out", "b"), "exclude each other"),
@@ -269,14 +270,14 @@ def test_a_refused_request_costs_one_sample_and_is_no_wrong_answer() -> None:
 def test_errors_are_tried_again_when_asked_for_and_only_then() -> None:
     run("--seed", 1, out="whole")
     run("--seed", 1, "-o", "backend.refuse=What is 3 ", "-o", "backend.refuse=What is 5 ", code=3)
-    # a repeatable option takes one text on the command line: the last one stands
+    assert summary("run")["error"] == 2
     assert skillforge("eval", "--resume", "run", "-o", "backend.refuse=nothing", "-o", "backend.journal=j").code == 3
     assert not Path("j").exists()
     ended = skillforge(
         "eval", "--resume", "run", "--retry-errors", "-o", "backend.refuse=nothing", "-o", "backend.journal=j"
     )
     assert ended.code == 0, ended.err
-    assert {request["question"][:10] for request in lines("j")} <= {"What is 3 ", "What is 5 "}
+    assert sorted(request["question"][:10] for request in lines("j")) == ["What is 3 ", "What is 5 "]
     assert summary("run")["error"] == 0 and summary("run")["accuracy"] == summary("whole")["accuracy"]
     exported = skillforge("export", "run").out.splitlines()
     assert len(exported) == 12 and all(json.loads(row)["state"] == "done" for row in exported)
@@ -309,7 +310,7 @@ def test_an_unusable_server_leaves_nothing_new_and_destroys_nothing_old() -> Non
     before = Path("run/run.json").read_text()
     skillforge("eval", "--resume", "run", "-o", "backend.crash=false", "-o", "backend.unusable=wrong key")
     assert json.loads(Path("run/run.json").read_text())["identity"] == json.loads(before)["identity"]
-    assert skillforge("eval", "--resume", "run", "-o", "backend.crash=false", "--quiet").code == 0
+    assert skillforge("eval", "--resume", "run", "-o", "backend.unusable=", "--quiet").code == 0
 
 
 def test_a_bug_in_a_backend_is_told_without_traceback() -> None:

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from skillforge_openai.reasoning import ReasoningTags
 
-from skillforge import Message, Request, RequestFailed, Sampling, UsageError
+from skillforge import Message, ReasoningTags, Request, RequestFailed, Sampling, UsageError
 
 TEXT = Request("2 + 2 =", Sampling(logprobs=2))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import shutil
+import ssl
 import subprocess
 import sys
 import warnings
@@ -98,9 +100,39 @@ def test_check_finds_an_unreachable_server(lab: SimpleNamespace, url: str) -> No
     assert "--base-url" in found.fix
 
 
-def test_check_finds_plain_http_behind_https(lab: SimpleNamespace) -> None:
-    found = lab.ask(lab.chat(), call=check, url=lambda url: url.replace("http:", "https:")).error
-    assert found is None or "http://" in str(found.fix)
+def test_check_finds_plain_http_behind_https() -> None:
+    async def go() -> BackendUnusable:
+        async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        return await _check_over_tls(await asyncio.start_server(serve, "127.0.0.1", 0))
+
+    assert "http://" in str(asyncio.run(go()).fix)
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="makes a certificate with openssl")
+def test_check_finds_a_bad_certificate(tmp_path: Path) -> None:
+    key, certificate = str(tmp_path / "key"), str(tmp_path / "certificate")
+    making = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    subprocess.run([*making, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    async def go() -> BackendUnusable:
+        return await _check_over_tls(await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context))
+
+    found = asyncio.run(go())
+    assert "bad certificate" in str(found)
+    assert "SSL_CERT_FILE" in str(found.fix)
+
+
+async def _check_over_tls(server: asyncio.Server) -> BackendUnusable:
+    async with server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with OpenAIBackend().open(Target(ModelRef("m", "m"), url), OpenAIOptions()) as client:
+            with pytest.raises(BackendUnusable) as caught:
+                await client.check()
+    return caught.value
 
 
 # Connections ------------------------------------------------------------------------------------------------------
@@ -166,12 +198,15 @@ def test_cancelling_closes_the_connection(lab: SimpleNamespace) -> None:
     asyncio.run(go())
 
 
-def test_closing_leaves_nothing_open(lab: SimpleNamespace) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+def test_closing_leaves_nothing_open(lab: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
         assert lab.ask(lab.chat()).completion.text == "4"
         assert lab.ask(lab.http(500)).error
+        assert lab.ask("hang", timeout=0.1).error
         gc.collect()
+    assert not [str(each.message) for each in seen if "nclosed" in str(each.message)]
+    assert "nclosed" not in caplog.text
 
 
 def test_importing_the_plugin_imports_no_http_library() -> None:

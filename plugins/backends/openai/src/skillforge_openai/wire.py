@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from skillforge import Completion, Message, Request, RequestFailed, RequestRefused, UsageError
+from skillforge import Completion, Message, ReasoningTags, Request, RequestFailed, RequestRefused, UsageError
 from skillforge.text import one_line
 from skillforge_openai.logprobs import Logprobs, normal_logprobs
-from skillforge_openai.reasoning import ReasoningTags
 
 if TYPE_CHECKING:
     from skillforge_openai import OpenAIOptions

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from skillforge import Message, UsageError
-from skillforge.parts.transcript import Prompt
+from skillforge.errors import UsageError
+from skillforge.parts.transcript import Message, Prompt
 
 
 class ReasoningTags:
-    """The pair of tags around reasoning; with an empty pair nothing is split off."""
+    """The pair of tags around reasoning, for backends whose models write it into their text; with no pair nothing is split."""
 
     def __init__(self, pair: str | None) -> None:
         """Raises UsageError unless `pair` is two different tags with a comma between, or empty."""
