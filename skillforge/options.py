@@ -40,6 +40,8 @@ class OptionField(msgspec.Struct, frozen=True):
     is_flag: bool
     choices: tuple[str, ...]
     operational: bool
+    optional: bool
+    """Whether None, "off", is a value of it."""
 
 
 def describe(declaration: type[PartOptions]) -> list[OptionField]:
@@ -51,8 +53,9 @@ def describe(declaration: type[PartOptions]) -> list[OptionField]:
 def parse(declaration: type[AnyOptions], values: Mapping[str, Any], prefix: str) -> AnyOptions:
     """`values` (strings from the command line, or typed values from a recipe) as checked options.
 
-    `prefix` names the part in messages: `backend.` for `backend.timeout`, `--` for the command's own. Raises UsageError
-    for an unknown name, with the closest known one, and for a bad value, with what is allowed.
+    The text `none` turns an option off that may be off. `prefix` names the part in messages: `backend.` for
+    `backend.timeout`, `--` for the command's own. Raises UsageError for an unknown name, with the closest known one, and
+    for a bad value, with what is allowed.
     """
     known = {field.name: field for field in describe(declaration)}
     for name in values:
@@ -84,6 +87,8 @@ def _label(prefix: str, name: str) -> str:
 
 def _convert(value: Any, field: OptionField, declaration: type[PartOptions], prefix: str) -> Any:
     hint = get_type_hints(declaration, include_extras=True)[field.name]
+    if field.optional and isinstance(value, str) and value.lower() in ("none", "null"):
+        return None
     if field.repeatable and isinstance(value, str):
         value = [value]
     try:
@@ -113,6 +118,7 @@ def _describe_field(field: msgspec.structs.FieldInfo, hint: Any) -> OptionField:
         repeatable=origin in (tuple, list),
         is_flag=core is bool,
         choices=choices,
+        optional=_allows_none(hint),
         operational=any((meta.extra or {}).get("operational") for meta in metas),
     )
 
@@ -132,6 +138,11 @@ def _unwrap(hint: Any) -> tuple[list[Meta], Any]:
             hint = inner[0]
         else:
             return metas, hint
+
+
+def _allows_none(hint: Any) -> bool:
+    bare = hint.__origin__ if get_origin(hint) is Annotated else hint
+    return type(None) in get_args(bare)
 
 
 def _without_none(hint: Any) -> list[Any]:

@@ -11,9 +11,8 @@ import msgspec
 
 from skillforge.cli.declared import declared_options, given, merged, part_options, read_recipe
 from skillforge.errors import UsageError
-from skillforge.options import parse
 from skillforge.pipeline.plan import Plan
-from skillforge.pipeline.settings import EvalSettings
+from skillforge.pipeline.settings import EvalSettings, make_settings
 from skillforge.registry import default_registry
 from skillforge.runs.directory import RunDirectory, new_run_path
 
@@ -21,7 +20,7 @@ RUNS = Path("runs")
 
 
 @click.command("eval")
-@declared_options(EvalSettings, leave_out=("options",))
+@declared_options(EvalSettings, leave_out=("options", "leave_out"))
 @click.option(
     "-o",
     "assignments",
@@ -67,7 +66,7 @@ def evaluate(
     skillforge eval --resume runs/gsm8k-my-model-20260101-120000
     """
     base = _stored_settings(resume, out) if resume else read_recipe(recipe) if recipe else {}
-    settings = parse(EvalSettings, merged(base, _given_settings(values, assignments)), "--")
+    settings = make_settings(merged(base, _given_settings(values, assignments)))
     plan = Plan(settings, default_registry())
     if dry_run:
         _show_plan(plan, as_json)
@@ -128,14 +127,13 @@ def _show_plan(plan: Plan, as_json: bool) -> None:
     """What would happen, as text or JSON."""
     problems = plan.count_problems()
     requests = problems * plan.settings.repeats
-    assert plan.sampling.max_tokens is not None
     facts = {
         "settings": plan.resolved(),
         "first_request": plan.preview(),
         "problems": problems,
         "requests": requests,
         "prompt_tokens_about": round(_mean_prompt_characters(plan) / CHARACTERS_A_TOKEN * requests),
-        "completion_tokens_at_most": plan.sampling.max_tokens * requests,
+        "completion_tokens_at_most": plan.sampling.max_tokens and plan.sampling.max_tokens * requests,
     }
     if as_json:
         click.echo(msgspec.json.encode(facts))
@@ -146,10 +144,12 @@ def _show_plan(plan: Plan, as_json: bool) -> None:
 
     click.echo("# Settings\n" + yaml.safe_dump(facts["settings"], sort_keys=False, allow_unicode=True))
     click.echo("# First request, as it would be sent\n" + printable(str(facts["first_request"]), sys.maxsize) + "\n")
+    most = facts["completion_tokens_at_most"]
+    completion = f"at most {most:,} completion tokens" if most else "completion tokens as the server limits them"
     click.echo(
         f"# Expected\n{requests} requests ({problems} problems x {plan.settings.repeats}), about"
-        f" {facts['prompt_tokens_about']:,} prompt tokens ({CHARACTERS_A_TOKEN} characters a token),"
-        f" at most {facts['completion_tokens_at_most']:,} completion tokens. Nothing was sent."
+        f" {facts['prompt_tokens_about']:,} prompt tokens ({CHARACTERS_A_TOKEN} characters a token), {completion}."
+        " Nothing was sent."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -138,6 +139,7 @@ class _Evaluation:
 
     async def _ask(self, done: dict[str, int], samples: RowLog, verdicts: RowLog) -> None:
         backend: Backend = self._plan.backend.part
+        _allow_many_connections()
         async with backend.open(self._plan.target, self._plan.backend.options) as client:
             await client.check()
             started = time.monotonic()
@@ -174,6 +176,13 @@ class _Evaluation:
         except Exception as error:
             self._faulty_events.add(event)
             self._observer.note(f"a plugin's {event} raised {type(error).__name__}: {error}; it is not called again")
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files as far as the system lets us: the usual 1024 is less than a server may take."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.asynccontextmanager

@@ -255,6 +255,7 @@ class Plan:
             temperature=0.0 if self.settings.repeats == 1 else DEFAULT_TEMPERATURE_OF_REPEATS,
         )
         wanted = sampling_of(self.settings).over(own).over(usual)
+        wanted = msgspec.structs.replace(wanted, **dict.fromkeys(self.settings.leave_out))
         if self.settings.repeats > 1 and wanted.temperature == 0:
             raise UsageError(
                 "--repeats above 1 with temperature 0 gives the same answer each time", "raise --temperature"

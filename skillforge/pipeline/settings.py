@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from skillforge.errors import UsageError
+from skillforge.options import parse
 from skillforge.parts.part import OPERATIONAL
 from skillforge.parts.sampling import Sampling
 
@@ -63,10 +65,24 @@ class EvalSettings(Sampling, frozen=True, kw_only=True, omit_defaults=True):
             extra=OPERATIONAL,
         ),
     ] = None
+    leave_out: Annotated[
+        tuple[str, ...],
+        Meta(description="Sampling settings not to send although they have a default: what `temperature: none` means."),
+    ] = ()
     options: Annotated[
         dict[str, dict[str, Any]],
         Meta(description="A part's own options: -o KIND.NAME=VALUE, such as -o backend.timeout=30."),
     ] = {}
+
+
+def make_settings(values: Mapping[str, Any]) -> EvalSettings:
+    """Settings of named values, from the command line or a recipe. Raises UsageError for unknown names and bad values.
+
+    A sampling setting that is explicitly `none` is left out of requests, whatever its default.
+    """
+    settings = parse(EvalSettings, values, "--")
+    off = [name for name in Sampling.__struct_fields__ if name in values and getattr(settings, name) is None]
+    return msgspec.structs.replace(settings, leave_out=tuple(dict.fromkeys((*settings.leave_out, *off))))
 
 
 def sampling_of(settings: EvalSettings) -> Sampling:
