@@ -37,7 +37,7 @@ SLOW_STANDARD = {"asyncio", "ssl", "sqlite3", "http", "urllib.request", "multipr
         (("plugins", "list"), SECOND | SHOWN, SLOW_STANDARD),
         (("runs", "list"), SECOND, SLOW_STANDARD),
         (("report", "--help"), SECOND, SLOW_STANDARD),
-        (("eval", "--help"), SECOND, {"ssl", "sqlite3"}),
+        (("eval", "--help"), SECOND, {"sqlite3", "multiprocessing.pool"}),
         (("no-such-command",), SECOND, SLOW_STANDARD),
     ],
     ids=lambda value: " ".join(value) or "nothing" if isinstance(value, tuple) else "",
