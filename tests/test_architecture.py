@@ -70,7 +70,9 @@ def _imports(node: ast.AST) -> Iterator[str]:
         yield from _imports(child)
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if path.parent != CORE or path.stem != "__init__"], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in modules() if path.parent != CORE or path.stem != "__init__"], ids=name_of
+)
 def test_imports_point_one_way(path: Path) -> None:
     own = package_of(path)
     assert own in LAYER, f"say in LAYERS where '{own}' belongs"
@@ -130,7 +132,9 @@ def _texts(tree: ast.Module) -> Iterator[str]:
             yield node.value
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if package_of(path) not in ("scaffold", "testing")], ids=name_of)
+@pytest.mark.parametrize(
+    "path", [path for path in modules() if package_of(path) not in ("scaffold", "testing")], ids=name_of
+)
 def test_the_core_names_no_dataset_model_server_or_trainer(path: Path) -> None:
     """(What tests plugins knows which libraries are slow to import, and what writes them has examples.)"""
     for text in _texts(ast.parse(path.read_text())):

@@ -24,7 +24,15 @@ print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
 FIRST = {"click", "skillforge", "typing_extensions"}
 SECOND = FIRST | {"msgspec", "pluggy"}
 SHOWN = {"rich", "pygments", "markdown_it", "mdurl"}
-SLOW_STANDARD = {"asyncio", "ssl", "sqlite3", "http", "urllib.request", "multiprocessing.pool", "concurrent.futures.process"}
+SLOW_STANDARD = {
+    "asyncio",
+    "ssl",
+    "sqlite3",
+    "http",
+    "urllib.request",
+    "multiprocessing.pool",
+    "concurrent.futures.process",
+}
 
 
 @pytest.mark.parametrize(

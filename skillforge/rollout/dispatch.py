@@ -68,8 +68,9 @@ class Dispatcher:
                 await asyncio.sleep(_pause(attempt, error.retry_after))
             else:
                 self._last_success = time.monotonic()
-                self._limiter.succeeded()
-                return Answer(completion, self._last_success - sent, attempt)
+                latency = self._last_success - sent
+                self._limiter.succeeded(latency)
+                return Answer(completion, latency, attempt)
 
     def _exhausted(self, error: RequestFailed, attempts: int, first_sent: float) -> Exception:
         if error.connection and self._last_success < first_sent:

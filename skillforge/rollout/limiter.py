@@ -2,66 +2,90 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Generator
 
 START = 16
 CEILING = 2048
-GAIN = 1.08
-"""Growth of throughput below which more requests in flight are not worth it."""
+STEP = 0.25
+"""Share by which the number is changed when it is near the best; far from it, it is doubled."""
+
+WORTH = 0.2
+"""Least growth of throughput, as a share of the growth in flight, for which more in flight are worth it."""
+
+LEAST_ANSWERS = 32
+HOLD = 8
+"""Windows to stay, where neither more nor fewer were better, before both are tried again."""
+
+THROTTLED_SHARE = 0.2
+LEAST_THROTTLED = 3
+"""A few throttled answers may have nothing to do with the load; this many, and this share of all, count as a wish for less."""
 
 
 class Limiter:
     """Finds the number of requests in flight that a server handles well; with `fixed`, it stays at that number.
 
-    Additive increase, multiplicative decrease (Chiu and Jain 1989) around a slow start: the limit doubles while
-    that raises throughput, then probes upward in small steps. A throttled answer (429, 503) cuts it by
-    three tenths, at most once a window; a window is `limit` answers.
+    Hill climbing on throughput, which by Little's law (Little 1961) is the number in flight over the mean latency, so
+    that answers in bursts do not mislead it. Throttled answers (429, 503) cut the number by three tenths, at most
+    once until their effect can be seen.
     """
 
-    def __init__(self, fixed: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fixed: int | None) -> None:
         self.limit = fixed or START
-        self._adaptive = fixed is None
-        self._clock = clock
-        self._slow_start = True
-        self._best = (0.0, self.limit)
-        self._cut = self._warm = False
-        self._answers, self._started = 0, clock()
+        self._climb = None if fixed else _climb(START, 1.0)
+        self._cut = False
+        self._begin()
 
-    def succeeded(self) -> None:
-        """A request was answered."""
-        if not self._adaptive:
+    def succeeded(self, latency: float) -> None:
+        """A request was answered after `latency` seconds."""
+        if self._climb is None:
             return
         self._answers += 1
-        if self._answers >= self.limit and self._warm:
-            self._end_window()
-        elif self._answers >= self.limit:
-            self._start_window(warm=True)  # the first answers at a new limit still belong to the old one
+        if self._answers <= self._old:
+            return
+        self._cut = False
+        self._seconds += latency
+        measured = self._answers - self._old
+        if measured >= self._window:
+            self._begin(self.limit * measured / max(self._seconds, 1e-9))
 
     def throttled(self) -> None:
         """The server asked for less."""
-        if self._adaptive and not self._cut:
-            self._slow_start = False
-            self._move(max(1, self.limit * 7 // 10))
+        self._throttled += 1
+        wish = self._throttled >= max(LEAST_THROTTLED, THROTTLED_SHARE * (self._throttled + self._answers))
+        if self._climb is not None and wish and not self._cut:
             self._cut = True
+            self._climb = _climb(max(1, self.limit * 7 // 10), STEP)
+            self._begin()
 
-    def _end_window(self) -> None:
-        throughput = self._answers / max(self._clock() - self._started, 1e-6)
-        best, best_limit = self._best
-        if throughput >= best * GAIN or self.limit <= best_limit:
-            self._best = (throughput, self.limit)
-            self._move(self.limit * 2 if self._slow_start else self.limit + max(1, self.limit // 10))
-        else:
-            self._slow_start = False
-            self._best = (best * 0.99, best_limit)  # fades, so that a server that grew is probed again
-            self._move(best_limit)
+    def _begin(self, throughput: float | None = None) -> None:
+        """Go to the next limit and measure there."""
+        self._answers = self._throttled = 0
+        self._seconds = 0.0
+        self._old = self.limit  # requests still in flight that say nothing about the new limit
+        if self._climb is not None:
+            self.limit, windows = next(self._climb) if throughput is None else self._climb.send(throughput)
+            self._old = max(self._old, self.limit)
+            self._window = max(LEAST_ANSWERS, windows * self.limit)
 
-    def _move(self, limit: int) -> None:
-        self.limit = min(limit, CEILING)
-        self._start_window()
 
-    def _start_window(self, *, warm: bool = False) -> None:
-        self._answers = 0
-        self._cut = False
-        self._warm = warm
-        self._started = self._clock()
+def _climb(limit: int, step: float) -> Generator[tuple[int, int], float, None]:
+    """Yields the limit to measure and for how many windows of as many answers; is sent the throughput there."""
+    best = yield limit, 2
+    while True:
+        while limit < CEILING:
+            more = min(CEILING, limit + max(1, round(limit * step)))
+            found = yield more, 1 if step == 1.0 else 2
+            if found >= best * (1 + WORTH * (more / limit - 1)):
+                limit, best, step = more, found, min(1.0, 2 * step)
+            elif step > STEP:
+                step = STEP
+            else:
+                break
+        while limit > 1:
+            fewer = min(limit - 1, round(limit / (1 + STEP)))
+            found = yield fewer, 2
+            if found < best * (1 - WORTH * (limit / fewer - 1)):
+                break
+            limit, best = fewer, max(best, found)
+        step = STEP
+        best = yield limit, HOLD

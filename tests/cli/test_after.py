@@ -112,7 +112,11 @@ def test_names_cannot_break_a_table() -> None:
         "eval", "--benchmark", "scripted-sums", "--backend", "scripted", "--model", hostile, "--limit", 1,
         "--out", "hostile", "--quiet",
     )  # fmt: skip
-    for shown in (done("report", "hostile").out, done("runs", "list", ".").out, done("report", "hostile", "--markdown").out):
+    for shown in (
+        done("report", "hostile").out,
+        done("runs", "list", ".").out,
+        done("report", "hostile", "--markdown").out,
+    ):
         assert "\x1b[2J" not in shown and "\u202e" not in shown
     assert "[red]model" in done("report", "hostile").out
 
@@ -133,7 +137,10 @@ def test_comparing_runs_shows_the_difference_and_the_flips() -> None:
 def test_different_problems_are_compared_only_when_asked() -> None:
     one, two = run("--limit", 5, out="one"), run("--ids", "test-3,test-4,test-5", out="two")
     refused = skillforge("compare", one, two)
-    assert refused.code == 2 and "3 (test-0, test-1, test-2) only in the first, 1 (test-5) only in the second" in refused.err
+    assert (
+        refused.code == 2
+        and "3 (test-0, test-1, test-2) only in the first, 1 (test-5) only in the second" in refused.err
+    )
     found = json.loads(done("compare", one, two, "--common", "--json").out)
     assert (found["problems"], found["only_a"], found["only_b"]) == (2, 3, 1)
     train = run("--split", "train", out="train")
@@ -221,7 +228,9 @@ def test_import_of_nested_fields_and_several_responses() -> None:
 def test_an_import_of_a_benchmark_is_judged_and_compared_like_a_run() -> None:
     ours = run(out="ours")
     rows = rows_of(done("export", "ours").out)
-    write_rows(*[{"question": row["question"].replace(" ", "  "), "text": row["response"]} for row in rows], name="a.jsonl")
+    write_rows(
+        *[{"question": row["question"].replace(" ", "  "), "text": row["response"]} for row in rows], name="a.jsonl"
+    )
     write_rows(*[{"id": row["problem_id"], "text": "It is 1"} for row in rows], name="b.jsonl")
     done("import", "a.jsonl", "--response", "text", "--benchmark", "scripted-sums", "--out", "a")
     done("import", "b.jsonl", "--response", "text", "--benchmark", "scripted-sums", "--id-field", "id", "--out", "b")

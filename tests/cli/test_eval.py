@@ -135,7 +135,10 @@ def test_limit_ids_and_shuffle() -> None:
         ((*SUMS, "--backend", "scripted-narrow", "--prompt", "scripted-raw"), "takes no text prompts"),
         ((*SUMS, "--base-url", "http://[bad"), "--base-url is not an address"),
         ((*SUMS, "--stop", "\udcff"), "bad value"),
-        ((*SUMS, "-o", "backend.latency=1", "-o", "backend.latency=2"), "bad value \"['1', '2']\" for option 'backend.latency'"),
+        (
+            (*SUMS, "-o", "backend.latency=1", "-o", "backend.latency=2"),
+            "bad value \"['1', '2']\" for option 'backend.latency'",
+        ),
         (("eval",), "'--benchmark' is required"),
         (("eval", "--resume", "nowhere"), "nowhere is not a run"),
         (("eval", "--resume", "a", "--out", "b"), "exclude each other"),
@@ -166,7 +169,7 @@ def test_names_that_no_file_can_have_are_one_clear_line() -> None:
     [("{", "rows.jsonl:3: not a JSON object"), ('{"id": "c", "question": 3}', "rows.jsonl:3: field 'question' is int")],
 )
 def test_a_malformed_row_is_found_before_anything_is_sent(row: str, told: str) -> None:
-    good = ['{"id": "%s", "question": "What is 1 + 2?", "answer": "3"}' % name for name in "ab"]
+    good = [json.dumps({"id": name, "question": "What is 1 + 2?", "answer": "3"}) for name in "ab"]
     Path("rows.jsonl").write_text("\n".join([*good, row]))
     ended = run("--data-dir", ".", "-o", "benchmark.file=rows.jsonl", "-o", "backend.journal=journal", code=1)
     assert told in ended.err and not Path("journal").exists() and not Path("run").exists()
@@ -190,7 +193,21 @@ def test_two_problems_with_one_id_are_refused() -> None:
 
 
 def test_recipe_command_line_and_python_give_the_same_run() -> None:
-    run("--repeats", 2, "--seed", 5, "--limit", 4, "--stop", "Q", "-o", "backend.style=odd", "--few-shots", 1, out="line")
+    run(
+        "--repeats",
+        2,
+        "--seed",
+        5,
+        "--limit",
+        4,
+        "--stop",
+        "Q",
+        "-o",
+        "backend.style=odd",
+        "--few-shots",
+        1,
+        out="line",
+    )
     settings = {
         "benchmark": "scripted-sums", "model": "scripted-model", "repeats": 2, "seed": 5, "limit": 4, "stop": ["Q"],
         "few_shots": 1, "options": {"backend": {"style": "odd"}},
@@ -209,7 +226,9 @@ def test_the_command_line_wins_over_the_recipe_option_by_option() -> None:
     Path("recipe.yaml").write_text(
         "benchmark: scripted-sums\nmodel: scripted-model\nlimit: 2\noptions: {backend: {style: odd, padding: 3}}\n"
     )
-    ended = skillforge("eval", "--recipe", "recipe.yaml", "--limit", 3, "-o", "backend.style=new", "--out", "run", "--quiet")
+    ended = skillforge(
+        "eval", "--recipe", "recipe.yaml", "--limit", 3, "-o", "backend.style=new", "--out", "run", "--quiet"
+    )
     assert ended.code == 0
     resolved = json.loads(Path("run/run.json").read_text())["resolved"]
     assert resolved["limit"] == 3

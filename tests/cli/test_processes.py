@@ -31,7 +31,9 @@ def facts(run: Path) -> list[tuple[str, int, str, int]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_with_a_run_to_continue(scripted: dict[str, str], tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_stops_with_a_run_to_continue(
+    scripted: dict[str, str], tmp_path: Path, number: signal.Signals
+) -> None:
     arguments = (*SUMS, "-o", "backend.hang_after=8", "-o", "backend.padding=9000", "--concurrency", 2)
     with started(*arguments, "--out", "run", cwd=tmp_path, env=scripted) as process:
         wait_for(tmp_path / "run" / "samples.jsonl", 1, process)
@@ -42,7 +44,9 @@ def test_a_signal_stops_with_a_run_to_continue(scripted: dict[str, str], tmp_pat
     assert "continue with: skillforge eval --resume run" in errors and "Traceback" not in errors
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "interrupted"
     assert len(facts(tmp_path / "run")) == 8
-    ended = separately("eval", "--resume", "run", "-o", "backend.hang_after=null", "--quiet", cwd=tmp_path, env=scripted)
+    ended = separately(
+        "eval", "--resume", "run", "-o", "backend.hang_after=null", "--quiet", cwd=tmp_path, env=scripted
+    )
     assert ended.code == 0, ended.err
     assert len(facts(tmp_path / "run")) == 12
 

@@ -82,7 +82,7 @@ def test_a_row_without_the_wanted_text_is_named(tmp_path: Path, row: dict[str, o
 
 
 def test_a_missing_file_says_where_to_put_it(source: DataSource) -> None:
-    with pytest.raises(UsageError, match="set/train.jsonl"):
+    with pytest.raises(UsageError, match=r"set/train\.jsonl"):
         next(source.rows("set/train.jsonl"))
 
 

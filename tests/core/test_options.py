@@ -25,6 +25,9 @@ class Options(PartOptions):
     name: Annotated[str | None, Meta(description="A name.")] = None
 
 
+OFF = ("none", "null")
+
+
 class Required(PartOptions):
     path: Annotated[str, Meta(description="Where it lies.")]
 
@@ -60,12 +63,13 @@ def test_one_text_serves_for_a_list() -> None:
     assert parse(Options, {"words": "one"}, "x.").words == ("one",)
 
 
-@pytest.mark.parametrize("value", [None, "null"])
+@pytest.mark.parametrize("value", [None, "none", "None", "null"])
 def test_off_is_none(value: str | None) -> None:
-    assert parse(Options, {"ratio": value}, "x.").ratio is None
+    options = parse(Options, {"ratio": value, "name": value}, "x.")
+    assert (options.ratio, options.name) == (None, None)
 
 
-@pytest.mark.parametrize("name", ["null", "true", "0", ""])
+@pytest.mark.parametrize("name", ["none", "null", "true", "0", ""])
 def test_text_options_take_any_word_as_text(name: str) -> None:
     assert parse(Required, {"path": name}, "x.").path == name
 
@@ -137,7 +141,7 @@ def test_identity_leaves_out_what_cannot_change_results() -> None:
         ratio=st.none() | st.floats(min_value=0, exclude_min=True, allow_infinity=False),
         words=st.lists(st.text(st.characters(exclude_categories=["Cs"]))).map(tuple),
         timeout=st.floats(min_value=0, allow_infinity=False),
-        name=st.none() | st.text(st.characters(exclude_categories=["Cs"])),
+        name=st.none() | st.text(st.characters(exclude_categories=["Cs"])).filter(lambda text: text.lower() not in OFF),
     )
 )
 def test_parsed_options_parse_to_themselves(options: Options) -> None:

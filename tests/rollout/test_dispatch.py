@@ -83,9 +83,9 @@ def test_what_the_server_asks_for_is_honoured(pauses: list[float]) -> None:
 def test_only_throttling_lowers_the_load(pauses: list[float]) -> None:
     limiter = Limiter(None)
     before = limiter.limit
-    complete(Scripted(RequestFailed("HTTP 500"), GOOD), limiter=limiter)
+    complete(Scripted(*[RequestFailed("HTTP 500")] * 5, GOOD), limiter=limiter, retries=9)
     assert limiter.limit == before
-    complete(Scripted(RequestFailed("HTTP 429", throttled=True), GOOD), limiter=limiter)
+    complete(Scripted(*[RequestFailed("HTTP 429", throttled=True)] * 5, GOOD), limiter=limiter, retries=9)
     assert limiter.limit < before
 
 
@@ -167,7 +167,12 @@ def test_a_final_error_becomes_a_row_that_keeps_its_prompt(pauses: list[float]) 
 
 @pytest.mark.parametrize(
     ("run_seed", "problem", "index", "seed"),
-    [(0, "0", 0, 151986117), (1, "test/17", 0, 1054837789), (1, "test/17", 1, 1166383971), (2**53 - 1, "é", 7, 1530198352)],
+    [
+        (0, "0", 0, 151986117),
+        (1, "test/17", 0, 1054837789),
+        (1, "test/17", 1, 1166383971),
+        (2**53 - 1, "é", 7, 1530198352),
+    ],
 )
 def test_seeds_never_change(run_seed: int, problem: str, index: int, seed: int) -> None:
     assert sample_seed(run_seed, problem, index) == seed
@@ -178,5 +183,3 @@ def test_seeds_differ_between_samples_and_runs() -> None:
     assert len(seeds) == 2 * 50 * 8
     assert all(seed is not None and 0 <= seed < 2**31 for seed in seeds)
     assert sample_seed(None, "p", 0) is None
-
-

@@ -163,11 +163,13 @@ class Worker:
         return _Failure(_explain(rows[0], out_of_memory, text), out_of_memory)
 
     def _enough(self, still: int, size: int) -> bool:
-        """Whether to break a batch off: nobody is left, or so few that others should have their places.
+        """Whether to break a batch off, so that the rows still open go on in another one.
 
-        Those few are read anew with a later batch, which costs far less than steps in which most rows do nothing.
+        Reading those anew costs far less than steps in which most rows do nothing: so when half have ended and as many
+        wait, and when three quarters have ended in any case, since a small batch takes shorter steps.
         """
-        return self._closing or still == 0 or (still <= size // 4 and len(self._waiting) >= size - still)
+        refill = still * 2 <= size and len(self._waiting) >= size - still
+        return self._closing or still == 0 or refill or still * 4 <= size
 
     def _requeue(self, rows: list[Row]) -> None:
         with self._changed:
