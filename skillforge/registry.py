@@ -212,6 +212,11 @@ def _ask(entry: PartEntry, manager: pluggy.PluginManager) -> Part:
     if not isinstance(part, wanted):
         cause = f"{kind.hook} returned {type(part).__name__}, not a {wanted.__name__}"
         raise _broken(entry, cause, f"its author must return an instance of skillforge.{wanted.__name__}")
+    try:
+        msgspec.json.Decoder(part.Options)
+    except TypeError as error:
+        cause = f"its options are declared wrongly ({one_line(str(error))})"
+        raise _broken(entry, cause, "its author must correct the Options class; bounds go on the bare type") from error
     if getattr(part, "name", None) != entry.name:
         cause = f"{kind.hook} returned a part called {getattr(part, 'name', None)!r}, not '{entry.name}'"
         raise _broken(entry, cause, "the entry point and the part must have the same name")

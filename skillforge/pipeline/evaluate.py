@@ -54,7 +54,7 @@ def _new_manifest(plan: Plan) -> Manifest:
     benchmark: Benchmark = plan.benchmark.part
     return Manifest(
         command="eval",
-        settings=stored(plan.settings),
+        settings={**stored(plan.settings), **plan.places()},
         resolved={**plan.resolved(), "subset_fields": list(benchmark.subset_fields)},
         identity=plan.identity(),
         data=plan.source.reads,
@@ -103,7 +103,7 @@ class _Evaluation:
         self._faulty_events: set[str] = set()
 
     def run(self, retry_errors: bool) -> Summary:
-        with self._run.verdict_log() as verdicts, self._run.sample_log() as samples:
+        with self._run.sample_log() as samples, self._run.verdict_log(samples) as verdicts:
             done = self._take_stock(verdicts, retry_errors)
             self._tell("skillforge_run_started", run=msgspec.to_builtins(self._run.manifest))
             stored_before = sum(mask.bit_count() for mask in done.values())

@@ -15,7 +15,7 @@ import msgspec
 from skillforge.errors import UsageError
 from skillforge.parts.sample import Sample
 from skillforge.runs.directory import RunDirectory, VerdictRow
-from skillforge.runs.rows import write_errors
+from skillforge.runs.rows import replacing
 
 Format = Literal["jsonl", "parquet", "csv"]
 
@@ -42,7 +42,7 @@ def export(run: RunDirectory, file_format: Format, output: Path | None) -> int:
         if file_format == "parquet":
             raise UsageError("parquet is not text", "name a file with --output")
         return writers[file_format](rows, sys.stdout.buffer)
-    with write_errors(output), output.open("wb") as stream:
+    with replacing(output) as stream:
         return writers[file_format](rows, stream)
 
 

@@ -41,9 +41,10 @@ class ImportSettings(PartOptions, frozen=True, kw_only=True, omit_defaults=True)
     ] = None
     split: Annotated[str | None, Meta(description="Split of the benchmark. Default: the benchmark's own.")] = None
     question_field: Annotated[str, Meta(description="Field with the question.")] = "question"
-    expected_field: Annotated[str, Meta(description="Field with the expected answer (without --benchmark).")] = (
-        "expected_answer"
-    )
+    expected_field: Annotated[
+        str | None,
+        Meta(description="Field with the expected answer, where no benchmark gives it. Default: expected_answer."),
+    ] = None
     id_field: Annotated[
         str | None, Meta(description="Field with the problem's id. Default: the row's number, from 0.")
     ] = None
@@ -90,6 +91,10 @@ def import_run(
 def _find_benchmark(settings: ImportSettings, registry: Registry) -> tuple[Benchmark, str] | None:
     if settings.benchmark is None:
         return None
+    if settings.expected_field is not None:
+        raise UsageError(
+            "--expected-field and --benchmark exclude each other", "the benchmark gives the expected answers"
+        )
     part = registry.get("benchmark", settings.benchmark)
     assert isinstance(part, Benchmark)
     split = settings.split or part.default_split
@@ -148,7 +153,7 @@ def _lines(file: Path, samples: Iterable[Sample]) -> Iterator[bytes]:
 
 
 def _problem_of(row: Row, number: int, settings: ImportSettings) -> Problem:
-    expected = _field(row, settings.expected_field)
+    expected = _field(row, settings.expected_field or "expected_answer")
     return Problem(
         id=str(number) if settings.id_field is None else str(_field(row, settings.id_field)),
         question=str(_field(row, settings.question_field)),

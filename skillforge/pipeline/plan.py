@@ -163,6 +163,11 @@ class Plan:
             },
         }
 
+    def places(self) -> dict[str, str]:
+        """The folders that were found, as settings that find them again from anywhere."""
+        found = {"data_dir": str(self.source.data_dir)} if self.source.data_dir else {}
+        return found if self._model_part else {**found, "model": self.model.name}
+
     def plugins(self) -> dict[str, str]:
         return {chosen.id: chosen.version for chosen in (self.benchmark, self.prompt, self.grader, self.backend)}
 
@@ -199,6 +204,8 @@ class Plan:
             part = self._registry.model_alias(name)
         if part is None:
             assert name is not None
+            if self.settings.base_url is None and Path(name).is_dir():
+                name = str(Path(name).resolve())  # the same folder, wherever the run is continued from
             return ModelRef(name, name), None
         assert isinstance(part, Model)
         return ModelRef(name or part.name, part.location()), part
@@ -278,7 +285,7 @@ class Plan:
             return None
         if not Path(folder).is_dir():
             raise UsageError(f"the data folder {folder} does not exist", "correct --data-dir or SKILLFORGE_DATA")
-        return Path(folder)
+        return Path(folder).resolve()
 
     def _first_prompt(self) -> Prompt:
         first = next(self.problems(), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -70,7 +71,7 @@ def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
         (
             name,
             _benchmark(manifest),
-            one_line(str(manifest.resolved.get("model", "")), 60),
+            _model(manifest),
             str(summary.problems),
             str(summary.samples_per_problem),
             percent(summary.accuracy.value),
@@ -82,6 +83,11 @@ def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
         for name, manifest, summary in runs
     ]
     return Table("Results", columns, rows, labels=3)
+
+
+def _model(manifest: Manifest) -> str:
+    name = str(manifest.resolved.get("model", ""))
+    return one_line(Path(name).name if Path(name).is_absolute() else name, 60)
 
 
 def _benchmark(manifest: Manifest) -> str:

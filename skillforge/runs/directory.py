@@ -132,8 +132,9 @@ class RunDirectory:
     def sample_log(self) -> RowLog:
         return RowLog(self.samples_path)
 
-    def verdict_log(self) -> RowLog:
-        return RowLog(self.verdicts_path)
+    def verdict_log(self, samples: RowLog | None = None) -> RowLog:
+        """The log of verdicts; with `samples`, no verdict is on disk before its sample."""
+        return RowLog(self.verdicts_path, samples)
 
     def summary(self) -> dict[str, Any]:
         """The content of summary.json. Raises SkillForgeError where the run has none yet."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar
 
 import msgspec
 
@@ -29,8 +29,10 @@ class RowLog:
     A group that cannot be written whole (disk full) is cut off again, so that the file always ends with a whole row.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, after: RowLog | None = None) -> None:
+        """With `after`, what that log holds is on disk before what this one holds, whenever the process is killed."""
         self._path = path
+        self._after = after
         cut_torn_line(path)
         with write_errors(path):
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -54,6 +56,8 @@ class RowLog:
         self._flushed_at = time.monotonic()
         if not self._buffer:
             return
+        if self._after is not None:
+            self._after.flush()
         start = os.fstat(self._file).st_size
         view = memoryview(self._buffer)
         try:
@@ -132,11 +136,18 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def write_lines_atomically(path: Path, chunks: Iterable[bytes]) -> None:
     """Replace `path` by the concatenated `chunks`; on any fault the old file stays."""
+    with replacing(path) as stream:
+        stream.writelines(chunks)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of `path` when it is complete; on any fault the old file stays."""
     with write_errors(path):
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.writelines(chunks)
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(name).chmod(0o644)
@@ -163,4 +174,4 @@ def write_errors(path: Path) -> Iterator[None]:
 
 def to_json(value: Any) -> bytes:
     """`value` as indented JSON, for the files that people read."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(storable(msgspec.to_builtins(value))), indent=2) + b"\n"

@@ -129,7 +129,7 @@ def test_limit_ids_and_shuffle() -> None:
         ((*SUMS, "-o", "benchmark.count=0"), "has no problems"),
         ((*SUMS, "--data-dir", "nowhere"), "the data folder nowhere does not exist"),
         ((*SUMS, "-o", "benchmark.file=f.jsonl"), "give --data-dir DIR or set SKILLFORGE_DATA"),
-        ((*SUMS, "--data-dir", ".", "-o", "benchmark.file=f.jsonl"), "no file f.jsonl"),
+        ((*SUMS, "--data-dir", ".", "-o", "benchmark.file=f.jsonl"), "f.jsonl; put the upstream file there"),
         ((*SUMS, "--backend", "scripted-narrow", "--seed", "1"), "cannot do --seed"),
         ((*SUMS, "--backend", "scripted-narrow", "--top-k", "5"), "cannot do --top-k"),
         ((*SUMS, "--backend", "scripted-narrow", "--prompt", "scripted-raw"), "takes no text prompts"),
