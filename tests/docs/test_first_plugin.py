@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-
 import sysconfig
 import venv
 from collections.abc import Iterator

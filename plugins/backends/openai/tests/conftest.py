@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from skillforge_openai import OpenAIBackend, OpenAIOptions
 
 from skillforge import Client, Completion, Message, ModelRef, Request, Sampling, SkillForgeError, Target
+from skillforge_openai import OpenAIBackend, OpenAIOptions
 
 QUESTION = Request((Message("user", "2 + 2?"),), Sampling())
 

@@ -15,10 +15,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from skillforge_openai import OpenAIBackend, OpenAIOptions
 
 from skillforge import BackendUnusable, Client, ModelRef, Target
 from skillforge.testing import check_backend
+from skillforge_openai import OpenAIBackend, OpenAIOptions
 
 MOCK_SERVER = Path(__file__).parents[4] / "bench" / "mock_server.py"
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from skillforge_openai.faults import retry_after
 
 from skillforge import BackendUnusable, RequestFailed, RequestRefused
+from skillforge_openai.faults import retry_after
 
 KEY = "sk-very-secret-0123456789"
 

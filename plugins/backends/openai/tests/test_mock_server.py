@@ -10,9 +10,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from skillforge_openai import OpenAIBackend, OpenAIOptions
 
 from skillforge import Client, Completion, Message, ModelRef, Request, RequestFailed, Sampling, Target
+from skillforge_openai import OpenAIBackend, OpenAIOptions
 
 PATH = Path(__file__).parents[4] / "bench" / "mock_server.py"
 pytestmark = pytest.mark.skipif(not PATH.exists(), reason="is part of the repository, not of the package")

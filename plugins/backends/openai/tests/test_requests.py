@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from skillforge_openai import OpenAIBackend, OpenAIOptions
 
 from skillforge import Message, ModelRef, Request, RequestRefused, Sampling, Target, UsageError
+from skillforge_openai import OpenAIBackend, OpenAIOptions
 
 FULL = Sampling(
     temperature=0.7, top_p=0.9, max_tokens=64, stop=("\n\n", "Q:"), seed=1, presence_penalty=0.5, frequency_penalty=-0.5,

@@ -11,7 +11,24 @@ from skillforge import Message, Request, RequestRefused, Sampling, UsageError
 from skillforge.testing import check_backend
 from skillforge_transformers import TransformersBackend, TransformersOptions
 
-WORDS = "the cat sat on a mat and one dog ran to five houses with seven friends".split()
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "one",
+    "dog",
+    "ran",
+    "to",
+    "five",
+    "houses",
+    "with",
+    "seven",
+    "friends",
+]
 
 
 def prompts(count: int, seed: int = 0) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from skillforge_forge_arith import ForgeArithOptions, skillforge_benchmark
 
 from skillforge import DataSource
 from skillforge.testing import check_benchmark
+from skillforge_forge_arith import ForgeArithOptions, skillforge_benchmark
 
 
 def test_problems_carry_what_reports_and_graders_need() -> None:

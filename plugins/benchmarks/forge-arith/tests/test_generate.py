@@ -8,6 +8,7 @@ import re
 import tracemalloc
 
 import pytest
+
 from skillforge_forge_arith.generate import DEFAULT_SIZES, LEVELS, ForgeProblem, generate
 from skillforge_forge_arith.partition import RANGES, part_of_pair
 

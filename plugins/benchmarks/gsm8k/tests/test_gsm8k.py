@@ -8,12 +8,12 @@ from pathlib import Path
 
 import datasets
 import pytest
-from skillforge_gsm8k import Gsm8k, Gsm8kOptions
-from skillforge_gsm8k.corrections import TRAIN_CORRECTIONS
 
 from skillforge import DataSource, Problem, SkillForgeError, UsageError
 from skillforge.registry import Registry
 from skillforge.testing import check_benchmark
+from skillforge_gsm8k import Gsm8k, Gsm8kOptions
+from skillforge_gsm8k.corrections import TRAIN_CORRECTIONS
 
 DATA = Path(__file__).resolve().parents[4].parent / "shared" / "data"
 upstream = pytest.mark.skipif(

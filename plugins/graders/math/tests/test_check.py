@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from skillforge_math_grader.check import check, group
 
 STEADY = settings(deadline=None)

@@ -5,6 +5,7 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from skillforge_math_grader.extract import MAX_READ, extract
 
 STEADY = settings(deadline=None)

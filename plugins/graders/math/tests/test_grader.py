@@ -9,11 +9,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from skillforge_math_grader import MathGrader, check
 
 from skillforge import PartOptions, Problem, Segment, Transcript, Verdict
 from skillforge.registry import Registry
 from skillforge.testing import check_grader
+from skillforge_math_grader import MathGrader, check
 
 SHARED = Path(__file__).resolve().parents[4].parent / "shared"
 SOLUTIONS = SHARED / "data" / "gsm8k" / "example_model_solutions.jsonl"

@@ -6,10 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from skillforge_tiny import skillforge_model, skillforge_prompt
-
 from skillforge import Message, Problem
 from skillforge.testing import check_model, check_prompt
+from skillforge_tiny import skillforge_model, skillforge_prompt
 
 PROBLEM = Problem(id="0", question="Ana has 3 hats. Leo has 2 more than Ana. How many hats does Leo have?")
 

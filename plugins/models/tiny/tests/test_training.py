@@ -11,6 +11,7 @@ pytest.importorskip("transformers")
 
 import torch
 from safetensors.torch import load_file
+
 from skillforge_forge_arith.generate import generate
 from skillforge_tiny.data import IGNORED, batch_plan, collate
 from skillforge_tiny.measure import load

@@ -10,11 +10,12 @@ pytest.importorskip("transformers")
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
+
 from skillforge_forge_arith.generate import generate
 from skillforge_tiny import WEIGHTS
 from skillforge_tiny.data import chat_text
 from skillforge_tiny.measure import answers, is_right, load, measure
-from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerFast
 
 
 @pytest.fixture(scope="module")

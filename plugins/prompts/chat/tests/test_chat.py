@@ -5,12 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from skillforge_chat import Chat, ChatOptions
 
 from skillforge import Message, Problem, UsageError
 from skillforge.options import parse
 from skillforge.registry import Registry
 from skillforge.testing import check_prompt
+from skillforge_chat import Chat, ChatOptions
 
 STYLE = Chat()
 PROBLEM = Problem(id="0", question="How many legs do 3 cats have?", expected_answer="12")

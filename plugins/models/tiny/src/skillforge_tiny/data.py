@@ -10,8 +10,9 @@ import torch
 from skillforge_tiny.tokenizer import PAD
 
 if TYPE_CHECKING:
-    from skillforge_forge_arith.generate import ForgeProblem
     from transformers import PreTrainedTokenizerFast
+
+    from skillforge_forge_arith.generate import ForgeProblem
 
 IGNORED = -100
 """Label of a position without loss."""

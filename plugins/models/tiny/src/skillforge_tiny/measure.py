@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from skillforge_forge_arith.generate import ForgeProblem
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+    from skillforge_forge_arith.generate import ForgeProblem
 
 SPLITS = ("validation", "test", "test-seen")
 MAX_TOKENS = 96
@@ -109,6 +110,7 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
     import torch
+
     from skillforge_forge_arith.generate import generate
 
     torch.set_num_threads(1)

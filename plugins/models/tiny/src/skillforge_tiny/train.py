@@ -24,8 +24,8 @@ VOCABULARY_PROBLEMS = 2_000
 def prepare(settings: Settings) -> tuple[Trainer, PreTrainedTokenizerFast]:
     """A trainer at step 0 and the tokenizer, made from `settings` alone."""
     import torch
-    from skillforge_forge_arith.generate import generate
 
+    from skillforge_forge_arith.generate import generate
     from skillforge_tiny.data import encode
     from skillforge_tiny.model import CONTEXT, build_model
     from skillforge_tiny.tokenizer import build_tokenizer
