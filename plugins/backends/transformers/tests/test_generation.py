@@ -227,3 +227,36 @@ def test_rows_that_are_left_go_on_with_a_later_batch(target, tools):
     alone = tools.complete_all(target, long, batch_size=1)
     assert [completion.text for completion in mixed[1:4]] == [completion.text for completion in alone]
     assert all(len(completion.logprobs) == completion.completion_tokens for completion in mixed)
+
+
+def test_rows_that_are_done_do_not_run_past_the_positions_of_the_model(tmp_path, tools):
+    """GPT-2 has a table of positions: one past its end is an error, and on a GPU the end of the process's CUDA."""
+    import torch
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    tokenizer = tools.make_tokenizer(tmp_path)
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=48, n_embd=32, n_layer=1, n_head=2, eos_token_id=2, initializer_range=0.5
+    )
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    target = tools.target_of(tmp_path)
+    requests = [Request(text, Sampling(temperature=0, max_tokens=40)) for text in ("#" * 40, "the cat", "one")]
+    together = tools.complete_all(target, requests)
+    assert together == tools.complete_all(target, requests, batch_size=1)
+    assert together[0].prompt_tokens + together[0].completion_tokens <= 48
+
+
+def test_on_a_gpu(target, tools):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    texts = prompts(12)
+    greedy = [Request(text, Sampling(temperature=0, max_tokens=16)) for text in texts]
+    on_cpu = tools.complete_all(target, greedy, device="cpu")
+    assert [one.text for one in tools.complete_all(target, greedy, device="cuda")] == [one.text for one in on_cpu]
+    settings = Sampling(temperature=1.0, top_p=0.9, repetition_penalty=1.1, max_tokens=16, logprobs=2)
+    drawn = [Request(text, settings, seed) for seed, text in enumerate(texts)]
+    wide, narrow = (tools.complete_all(target, drawn, device="cuda", batch_size=size) for size in (12, 5))
+    assert [one.text for one in wide] == [one.text for one in narrow]

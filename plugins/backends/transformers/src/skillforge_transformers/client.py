@@ -8,8 +8,6 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from skillforge import Client, Completion, Request, RequestRefused, Target
 from skillforge_transformers.row import DEFAULT_MAX_TOKENS, Row
 from skillforge_transformers.worker import Worker
@@ -64,7 +62,6 @@ class TransformersClient(Client):
     def _row(self, request: Request) -> Row:
         encoded = self._texts.encode(request.prompt)
         sampling = request.sampling.over(self._defaults)
-        sampling = msgspec.structs.replace(sampling, max_tokens=sampling.max_tokens or DEFAULT_MAX_TOKENS)
         return Row(
             prompt_ids=encoded.ids,
             sampling=sampling,

@@ -24,16 +24,14 @@ class Engine:
         self._loaded = loaded
 
     def run(self, rows: Sequence[Row], enough: Callable[[int], bool]) -> None:
-        """Generate until every row is done, or until `enough(rows still open)`.
+        """Generate until every row is done, until `enough(rows still open)`, or until a row fills the context.
 
         A row's outcome is handed over as soon as it is done; rows that are still open can go on in another batch.
         """
         input_ids, mask = self._pad([row.prompt_ids + row.tokens for row in rows])
         sampler = RowSampler(rows, self._loaded.device)
         watch = _Watch(self, rows, sampler, enough)
-        config = GenerationConfig(
-            do_sample=False, use_cache=True, max_new_tokens=max(row.max_tokens - len(row.tokens) for row in rows)
-        )
+        config = GenerationConfig(do_sample=False, use_cache=True, max_new_tokens=self._steps(rows))
         with torch.inference_mode():
             self._loaded.model.generate(
                 input_ids=input_ids,
@@ -42,6 +40,13 @@ class Engine:
                 logits_processor=LogitsProcessorList([sampler]),
                 stopping_criteria=StoppingCriteriaList([watch]),
             )
+
+    def _steps(self, rows: Sequence[Row]) -> int:
+        """Tokens to generate. Rows that are done run on idly, and must not run past the positions that there are."""
+        wanted = max(row.max_tokens - len(row.tokens) for row in rows)
+        if self._loaded.context is None:
+            return wanted
+        return min(wanted, self._loaded.context - max(row.length for row in rows))
 
     def advance(self, row: Row, token: int) -> None:
         """Add the newest token to `row`, and find out whether it ends there."""
