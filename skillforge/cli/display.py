@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -31,12 +33,13 @@ def print_tables(tables: Sequence[Table], console: Console | None = None) -> Non
     """Print report tables."""
     console = console or make_console()
     for table in tables:
-        shown = RichTable(title=Text(printable(table.title)), title_justify="left", header_style="bold")
+        shown = RichTable(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for number, column in enumerate(table.columns):
-            shown.add_column(Text(column), justify="left" if number < table.labels else "right", overflow="fold")
+            word = number < table.labels
+            shown.add_column(Text(column), justify="left" if word else "right", overflow="fold", no_wrap=not word)
         for row in table.rows:
             shown.add_row(*(Text(printable(cell)) for cell in row))
-        console.print(shown)
+        console.print(Text(printable(table.title), style="bold"), shown, "", sep="\n")
 
 
 class ProgressDisplay:
@@ -61,10 +64,10 @@ class ProgressDisplay:
             self._live = Progress(
                 SpinnerColumn(),
                 TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[facts]}", markup=False),
-                TimeRemainingColumn(compact=True),
+                BarColumn(bar_width=12),
+                MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=2 * len(str(total)) + 1)),
+                TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
+                TextColumn("{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True)),
                 console=self._console,
                 refresh_per_second=1 / REFRESH_SECONDS,
             )

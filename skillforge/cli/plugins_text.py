@@ -106,7 +106,7 @@ def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], indent: 
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column != "what")
     for row in rows:
         table.add_row(*(Text(one_line(cell)) for cell in row))
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(Padding(table, (0, 0, 0, indent)))

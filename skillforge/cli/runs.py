@@ -41,7 +41,7 @@ def list_command(folder: Path, as_json: bool) -> None:
                 "samples": summary.samples if summary else None,
                 "accuracy": summary.accuracy.value if summary else None,
                 "errors": summary.error if summary else None,
-                "created": time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.manifest.created_at)),
+                "created": time.strftime("%Y-%m-%d %H:%M", time.localtime(run.manifest.created_at)),
             }
         )
     if as_json:

@@ -70,15 +70,17 @@ def _ending(run: RunDirectory) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:  # while no event loop runs, which would tell of it itself
-            raise Interrupted("stopped by SIGINT; all finished samples are stored") from None
+            raise Interrupted("stopped by SIGINT") from None
     except SkillForgeError as error:
         if run.discard_if_empty():
+            if isinstance(error, Interrupted):
+                raise Interrupted(f"{error.what} before the first sample was finished", "nothing was stored") from None
             raise
         run.manifest.state = "interrupted" if isinstance(error, Interrupted) else "failed"
         run.manifest.error = error.what
         with contextlib.suppress(SkillForgeError):  # the disk may be what is wrong
             run.save_manifest()
-        go_on = f"continue with: skillforge eval --resume {run.path}"
+        go_on = f"all finished samples are stored; continue with: skillforge eval --resume {run.path}"
         error.args = ("; ".join(filter(None, (error.what, error.fix, go_on))),)
         raise
     except BaseException as error:
@@ -227,6 +229,6 @@ def run_interruptibly(work: Callable[[], Any]) -> None:
         except asyncio.CancelledError:
             if not received:
                 raise
-            raise Interrupted(f"stopped by {received[0].name}; all finished samples are stored") from None
+            raise Interrupted(f"stopped by {received[0].name}") from None
 
     asyncio.run(main())

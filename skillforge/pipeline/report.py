@@ -56,7 +56,7 @@ def tables(runs: Sequence[tuple[str, Manifest, Summary]]) -> list[Table]:
             found += _repeated(summary, f" of {name}" if len(runs) > 1 else "")
     for field in dict.fromkeys(field for _, summary in summaries for field in summary.subsets):
         found.append(_subsets(field, summaries))
-    found.append(_work(summaries))
+    found.append(_samples(summaries))
     return [table for table in found if table.rows]
 
 
@@ -66,7 +66,6 @@ def markdown(found: Sequence[Table]) -> str:
 
 
 def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
-    columns = ("run", "benchmark", "model", "problems", "k", "accuracy", "interval", "no answer", "truncated", "errors")
     rows = [
         (
             name,
@@ -76,13 +75,13 @@ def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
             str(summary.samples_per_problem),
             percent(summary.accuracy.value),
             _interval(summary.accuracy),
-            percent(summary.no_answer_rate),
-            percent(summary.truncation_rate),
             str(summary.error),
         )
         for name, manifest, summary in runs
     ]
-    return Table("Results", columns, rows, labels=3)
+    return Table(
+        "Results", ("run", "benchmark", "model", "problems", "k", "accuracy", "interval", "errors"), rows, labels=3
+    )
 
 
 def _model(manifest: Manifest) -> str:
@@ -126,16 +125,20 @@ def _subsets(field: str, summaries: Sequence[tuple[str, Summary]]) -> Table:
     return Table(f"By {field}", (field, "problems", *names), rows)
 
 
-def _work(summaries: Sequence[tuple[str, Summary]]) -> Table:
-    """What the runs took, a column a run."""
-    facts = [dict(_work_of(summary)) for _, summary in summaries]
+def _samples(summaries: Sequence[tuple[str, Summary]]) -> Table:
+    """What became of the samples and what they took, a column a run."""
+    facts = [dict(_facts(summary)) for _, summary in summaries]
     labels = dict.fromkeys(label for run in facts for label in run)
     rows = [(label, *(run.get(label, "–") for run in facts)) for label in labels]
     names = ("value",) if len(summaries) == 1 else tuple(name for name, _ in summaries)
-    return Table("Work", ("", *names), rows, labels=1 + len(names))
+    return Table("Samples", ("", *names), rows, labels=1 + len(names))
 
 
-def _work_of(summary: Summary) -> Iterator[tuple[str, str]]:
+def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    yield "correct, wrong", f"{summary.correct:,}, {summary.wrong:,}"
+    yield "no answer found", f"{summary.no_answer:,} ({percent(summary.no_answer_rate)})"
+    yield "truncated", f"{summary.truncated:,} ({percent(summary.truncation_rate)})"
+    yield "in error", f"{summary.error:,} ({percent(summary.error_rate)})"
     if tokens := summary.tokens:
         yield "prompt tokens", f"{_number(tokens.prompt_total)} (mean {_number(tokens.prompt_mean)})"
         spread = f"mean {_number(tokens.completion_mean)}, p90 {_number(tokens.completion_p90)}"

@@ -53,6 +53,7 @@ class TransformersBackend(Backend):
     name = "transformers"
     summary = "Local models on CPU or GPU through Hugging Face transformers, batched."
     source = "https://github.com/huggingface/transformers"
+    default_for = "weights"
     Options = TransformersOptions
 
     def capabilities(self, options: Any) -> frozenset[str]:
