@@ -62,8 +62,11 @@ class Client(ABC):
     async def complete(self, request: Request) -> Completion:
         """Make one completion, once: retries and concurrency are the caller's.
 
-        Raises RequestFailed (can pass), RequestRefused (permanent, this request only) or BackendUnusable (permanent, every
-        request). Cancelling the task must free what the request holds.
+        A chat prompt that ends with an assistant's message is to be continued. Raises RequestFailed (can pass),
+        RequestRefused (permanent, this request only), BackendUnusable (permanent, every request) or UsageError (what is
+        asked cannot be sent at all, such as messages to a model without a chat template).
+
+        Cancelling the task must free what the request holds.
         """
 
 

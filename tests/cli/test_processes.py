@@ -40,7 +40,9 @@ def test_a_signal_stops_with_a_run_to_continue(
         process.send_signal(number)
         _, errors = process.communicate(timeout=30)  # the rest of the answers would never come
     assert process.returncode == 130, errors
-    assert f"stopped by {number.name}; all finished samples are stored; continue with: skillforge eval --resume" in errors
+    assert (
+        f"stopped by {number.name}; all finished samples are stored; continue with: skillforge eval --resume" in errors
+    )
     assert "continue with: skillforge eval --resume run" in errors and "Traceback" not in errors
     assert json.loads((tmp_path / "run" / "run.json").read_text())["state"] == "interrupted"
     assert len(facts(tmp_path / "run")) == 8

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from skillforge import Request, Sampling
-from skillforge_transformers.reasoning import opens_reasoning, split_reasoning
 from skillforge_transformers.texts import Texts
 
 
@@ -104,28 +103,6 @@ def test_a_stop_string_of_characters_that_are_several_tokens(byte_texts):
     first = next(count for count in range(1, len(ids) + 1) if "🙂" in byte_texts.decode(ids[:count]))
     assert ends.index(True) == first - 1
     assert stops.cut(byte_texts.decode(ids)) == "one 世"
-
-
-@pytest.mark.parametrize(
-    ("text", "opened", "expected"),
-    [
-        ("just text", False, (None, "just text", True)),
-        ("<think>why</think>\n\n4", False, ("why", "\n\n4", True)),
-        ("\n<think>\nwhy\n</think>4", False, ("\nwhy\n", "4", True)),
-        ("why</think>4", True, ("why", "4", True)),
-        ("why</think>4", False, ("why", "4", True)),
-        ("<think>why", False, ("why", "", False)),
-        ("why", True, ("why", "", False)),
-        ("in text: <think>x</think>", False, (None, "in text: <think>x</think>", True)),
-    ],
-)
-def test_split_reasoning(text, opened, expected):
-    assert split_reasoning(text, opened) == expected
-
-
-def test_opens_reasoning():
-    assert opens_reasoning("[assistant]<think>\n")
-    assert not opens_reasoning("[assistant]<think>\n\n</think>\n\n")
 
 
 def test_unclosed_reasoning_is_an_empty_text(tmp_path, tools):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from skillforge import Backend, Client, PartOptions, Request, Target, hookimpl
+from skillforge.parts.part import OPERATIONAL
 
 SKILLFORGE_CONTRACT = 1
 
@@ -23,17 +24,22 @@ class TransformersOptions(PartOptions, frozen=True, kw_only=True):
     """Options of the transformers backend."""
 
     device: Annotated[
-        str, Meta(description="Where the model runs: auto (cuda where there is one, else cpu), cpu, cuda, cuda:1 …")
+        str,
+        Meta(
+            description="Where the model runs: auto (cuda where there is one, else cpu), cpu, cuda, cuda:1 …",
+            extra=OPERATIONAL,
+        ),
     ] = "auto"
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16", "float16"],
         Meta(description="Number format of the weights; auto: the one that they are stored in."),
     ] = "auto"
     batch_size: Annotated[
-        Annotated[int, Meta(ge=1)], Meta(description="Most requests that are generated together.")
+        Annotated[int, Meta(ge=1)], Meta(description="Most requests that are generated together.", extra=OPERATIONAL)
     ] = 32
     threads: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="CPU threads that torch uses; unset: torch's own choice.")
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(description="CPU threads of torch; unset: its own choice.", extra=OPERATIONAL),
     ] = None
     attn_implementation: Annotated[
         str | None,

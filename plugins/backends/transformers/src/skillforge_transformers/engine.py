@@ -12,9 +12,9 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from skillforge import Completion, RequestFailed, RequestRefused, SkillForgeError
 from skillforge.text import one_line
 from skillforge_transformers.loading import Loaded
-from skillforge_transformers.reasoning import split_reasoning
 from skillforge_transformers.row import Row
 from skillforge_transformers.sampling import RowSampler
+from skillforge_transformers.texts import REASONING
 
 
 class Engine:
@@ -75,7 +75,7 @@ class Engine:
         cut = row.stops.cut(text)
         if cut is not None:
             text, finish_reason = cut, "stop"
-        reasoning, answer, closed = split_reasoning(text, row.reasoning_opened)
+        reasoning, answer, closed = REASONING.split(text, row.reasoning_opened)
         return Completion(
             text=answer,
             reasoning=reasoning,

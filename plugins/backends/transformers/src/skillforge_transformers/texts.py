@@ -6,12 +6,13 @@ import functools
 import threading
 from typing import Any, NamedTuple
 
-from skillforge import Message, Prompt, RequestRefused, UsageError
+from skillforge import Message, Prompt, ReasoningTags, RequestRefused, UsageError
 from skillforge.text import one_line
-from skillforge_transformers.reasoning import opens_reasoning
 from skillforge_transformers.stops import Stops
 
 _LEAD = 8
+
+REASONING = ReasoningTags("<think>,</think>")
 
 
 class Encoded(NamedTuple):
@@ -70,7 +71,7 @@ class Texts:
         bos = self._tokenizer.bos_token
         ids = self._ids(text, special=raw and not (bos and text.startswith(bos)))
         lead = ids[-_LEAD:] if raw or _continues(prompt) else []
-        return Encoded(ids, lead, not raw and opens_reasoning(text))
+        return Encoded(ids, lead, REASONING.opened_by(text))
 
     def decode(self, ids: list[int], lead_ids: list[int] | None = None) -> str:
         """The text of `ids` without special tokens; with `lead_ids`, as it reads after those."""
