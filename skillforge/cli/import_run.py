@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,7 @@ def import_run(file: Path, out: Path | None, **values: Any) -> int:
     skillforge import mine.jsonl --response output.text --expected-field gold --grader math
     """
     settings = parse(ImportSettings, given(values), "--")
-    folder = settings.data_dir or os.environ.get("SKILLFORGE_DATA")
     path = out or new_run_path(RUNS, file.stem, settings.model)
-    summary = make_run(file, settings, path, Path(folder) if folder else None, default_registry(), ProgressDisplay())
+    summary = make_run(file, settings, path, default_registry(), ProgressDisplay())
     print_tables(tables([(path.name, RunDirectory.open(path).manifest, summary)]))
     return 3 if summary.error else 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from skillforge.parts.backend import Backend, Client
 from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.grader import Verdict
 from skillforge.parts.sample import Sample
+from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.judging import Judge, outcome_of
 from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.plan import Plan
@@ -204,31 +204,3 @@ async def flushing(*logs: RowLog) -> AsyncIterator[None]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-
-
-def run_interruptibly(work: Callable[[], Any]) -> None:
-    """Run the coroutine that `work` makes; the first Ctrl-C or SIGTERM cancels it and raises Interrupted, a second kills."""
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work())
-        received: list[signal.Signals] = []
-
-        def stop(number: signal.Signals) -> None:
-            received.append(number)
-            for each in signals:
-                loop.remove_signal_handler(each)
-            task.cancel()
-
-        signals = (signal.SIGINT, signal.SIGTERM)
-        with contextlib.suppress(ValueError, RuntimeError):  # outside the main thread there are no handlers
-            for each in signals:
-                loop.add_signal_handler(each, stop, each)
-        try:
-            await task
-        except asyncio.CancelledError:
-            if not received:
-                raise
-            raise Interrupted(f"stopped by {received[0].name}") from None
-
-    asyncio.run(main())

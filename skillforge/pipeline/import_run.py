@@ -21,11 +21,12 @@ from skillforge.parts.sample import Sample
 from skillforge.parts.transcript import Segment, Transcript
 from skillforge.pipeline.grade import grade
 from skillforge.pipeline.observer import Observer
+from skillforge.pipeline.resolve import find_data_dir, find_split
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory
 from skillforge.runs.manifest import Manifest
 from skillforge.runs.rows import write_lines_atomically
-from skillforge.text import closest, one_line
+from skillforge.text import one_line
 
 
 class ImportSettings(PartOptions, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,16 +58,14 @@ class ImportSettings(PartOptions, frozen=True, kw_only=True, omit_defaults=True)
     ] = None
 
 
-def import_run(
-    file: Path, settings: ImportSettings, path: Path, data_dir: Path | None, registry: Registry, observer: Observer
-) -> Summary:
+def import_run(file: Path, settings: ImportSettings, path: Path, registry: Registry, observer: Observer) -> Summary:
     """Make the run `path` of the generations in `file`, and grade it."""
     benchmark = _find_benchmark(settings, registry)
     grader = settings.grader or (benchmark[0].default_grader if benchmark else None)
     if grader is None:
         raise UsageError("no grader is named", "give --grader, or --benchmark to use its own")
     grader_id = registry.find("grader", grader).id
-    source = DataSource(data_dir)
+    source = DataSource(find_data_dir(settings.data_dir))
     problems = _Problems(benchmark[0], benchmark[1], source) if benchmark else None
     manifest = _manifest(file, settings, benchmark, grader_id, source)
     if (path / "samples.jsonl").exists():
@@ -97,10 +96,7 @@ def _find_benchmark(settings: ImportSettings, registry: Registry) -> tuple[Bench
         )
     part = registry.get("benchmark", settings.benchmark)
     assert isinstance(part, Benchmark)
-    split = settings.split or part.default_split
-    if split not in part.splits:
-        raise UsageError(f"{part.name} has no split '{split}'", closest(split, part.splits))
-    return part, split
+    return part, find_split(part, settings.split)
 
 
 class _Problems:

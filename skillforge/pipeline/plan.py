@@ -4,44 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
 from skillforge.data import DataSource
 from skillforge.errors import SkillForgeError, UsageError
-from skillforge.options import identity, parse
+from skillforge.options import identity
 from skillforge.parts.backend import Backend, Request, Target
 from skillforge.parts.benchmark import Benchmark
-from skillforge.parts.grader import Grader
-from skillforge.parts.model import Model, ModelRef
-from skillforge.parts.part import Part
 from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
-from skillforge.parts.sampling import Sampling
 from skillforge.parts.transcript import Prompt
-from skillforge.pipeline.settings import EvalSettings, check_address, sampling_of, stored, without_credentials
+from skillforge.pipeline.resolve import (
+    choose,
+    choose_backend,
+    find_data_dir,
+    find_few_shots,
+    find_model,
+    find_split,
+    prompt_name,
+    refuse_strange_kinds,
+    resolve_sampling,
+)
+from skillforge.pipeline.settings import EvalSettings, check_address, stored, without_credentials
 from skillforge.registry import Registry
 from skillforge.rollout.single_turn import Job, sample_seed
 from skillforge.text import closest
-
-AnyPart = TypeVar("AnyPart", bound=Part)
-
-DEFAULT_MAX_TOKENS = 1024
-DEFAULT_TEMPERATURE_OF_REPEATS = 0.7
-
-
-class Chosen(msgspec.Struct, frozen=True):
-    """A part that a run uses, its id and its options."""
-
-    part: Any
-    id: str
-    version: str
-    options: Any
 
 
 class Plan:
@@ -49,22 +40,22 @@ class Plan:
 
     def __init__(self, settings: EvalSettings, registry: Registry) -> None:
         self.settings = settings
-        self._registry = registry
         if settings.base_url is not None:
             check_address(settings.base_url)
-        self.model, self._model_part = self._find_model()
-        self.benchmark = self._choose("benchmark", settings.benchmark, Benchmark)
+        refuse_strange_kinds(settings)
+        self.model, self._model_part = find_model(settings, registry)
+        self.benchmark = choose("benchmark", settings.benchmark, settings, registry)
         benchmark: Benchmark = self.benchmark.part
-        self.split = self._find_split(benchmark)
-        self.prompt = self._choose("prompt", self._prompt_name(benchmark), PromptStyle)
-        self.grader = self._choose("grader", settings.grader or benchmark.default_grader, Grader)
-        self.backend = self._choose("backend", self._backend_name(), Backend, self._backend_defaults())
-        self._refuse_strange_options()
+        self.split = find_split(benchmark, settings.split)
+        self.prompt = choose("prompt", prompt_name(settings, self._model_part, benchmark), settings, registry)
+        self.grader = choose("grader", settings.grader or benchmark.default_grader, settings, registry)
+        self.backend = choose_backend(settings, self._model_part, registry)
         self.target = Target(self.model, settings.base_url)
-        self.sampling = self._resolve_sampling()
-        self.few_shots = self._find_few_shots()
-        self.source = DataSource(self._data_dir())
-        self.first_prompt = self._first_prompt()
+        self.sampling = resolve_sampling(settings, self._model_part, self.prompt)
+        self.few_shots = find_few_shots(settings, self.prompt.part)
+        self.source = DataSource(find_data_dir(settings.data_dir))
+        self.first_problem = self._first_problem()
+        self.first_prompt = self.render(self.first_problem)
         self._refuse_incapable()
 
     # What will be asked -------------------------------------------------------------------------------------------
@@ -173,126 +164,16 @@ class Plan:
 
     def prompt_sha256(self) -> str:
         """Fingerprint of how a problem is asked: the rendering of a stand-in question, and the stop strings."""
-        probe = self.render(Problem(id="0", question="\x00question\x00"))
+        probe = self.render(msgspec.structs.replace(self.first_problem, id="", question="\x00question\x00"))
         return hashlib.sha256(msgspec.json.encode((probe, self.sampling.stop))).hexdigest()
 
-    # Resolving ----------------------------------------------------------------------------------------------------
+    # Checking -----------------------------------------------------------------------------------------------------
 
-    def _choose(
-        self, kind: str, name: str, part_class: type[AnyPart], defaults: dict[str, Any] | None = None
-    ) -> Chosen:
-        entry = self._registry.find(kind, name)
-        part = self._registry.get(kind, entry.id)
-        assert isinstance(part, part_class)
-        values = {**(defaults or {}), **self.settings.options.get(kind, {})}
-        return Chosen(part, entry.id, entry.version, parse(part.Options, values, f"{kind}."))
-
-    def _refuse_strange_options(self) -> None:
-        known = ("benchmark", "prompt", "grader", "backend")
-        for kind in self.settings.options:
-            if kind not in known:
-                raise UsageError(f"unknown part '{kind}' in option '{kind}.…'", closest(kind, known))
-
-    def _find_model(self) -> tuple[ModelRef, Model | None]:
-        name = self.settings.model
-        part: Part | None = None
-        if name is None:
-            part = self._embedded_model()
-        elif any(name in (entry.name, entry.id) for entry in self._registry.entries("model")):
-            part = self._registry.get("model", name)
-        elif not Path(name).exists():
-            part = self._registry.model_alias(name)
-        if part is None:
-            assert name is not None
-            if self.settings.base_url is None and Path(name).is_dir():
-                name = str(Path(name).resolve())  # the same folder, wherever the run is continued from
-            return ModelRef(name, name), None
-        assert isinstance(part, Model)
-        return ModelRef(name or part.name, part.location()), part
-
-    def _embedded_model(self) -> Model:
-        if self.settings.base_url is not None:
-            raise UsageError("--base-url is set, but no model", "name one that the server has with --model")
-        found = [part for part in self._registry.all_parts("model") if isinstance(part, Model) and part.embedded]
-        if len(found) != 1:
-            raise UsageError(
-                "no model is named", "give --model NAME, --model FOLDER, or --base-url URL with --model NAME"
-            )
-        return found[0]
-
-    def _find_split(self, benchmark: Benchmark) -> str:
-        split = self.settings.split or benchmark.default_split
-        if split not in benchmark.splits:
-            raise UsageError(f"{benchmark.name} has no split '{split}'", closest(split, benchmark.splits))
-        return split
-
-    def _prompt_name(self, benchmark: Benchmark) -> str:
-        own = self._model_part.default_prompt if self._model_part else None
-        return self.settings.prompt or own or benchmark.default_prompt
-
-    def _backend_name(self) -> str:
-        if self.settings.backend:
-            return self.settings.backend
-        purpose = "url" if self.settings.base_url else "weights"
-        own = self._model_part.default_backend if self._model_part else None
-        if purpose == "weights" and own:
-            return own
-        fitting = [
-            part.name
-            for part in self._registry.all_parts("backend")
-            if isinstance(part, Backend) and part.default_for == purpose
-        ]
-        if not fitting:
-            what = "talks to a --base-url" if purpose == "url" else "loads weights"
-            raise UsageError(f"no installed backend {what}", "install one, or name another with --backend")
-        if len(fitting) > 1:
-            raise UsageError(f"several backends fit: {', '.join(fitting)}", "choose one with --backend")
-        return fitting[0]
-
-    def _backend_defaults(self) -> dict[str, Any]:
-        part = self._model_part
-        same = part is not None and part.default_backend == self._backend_name()
-        return dict(part.default_backend_options) if part and same else {}
-
-    def _resolve_sampling(self) -> Sampling:
-        style: PromptStyle = self.prompt.part
-        own = self._model_part.default_sampling if self._model_part else Sampling()
-        usual = Sampling(
-            max_tokens=DEFAULT_MAX_TOKENS,
-            temperature=0.0 if self.settings.repeats == 1 else DEFAULT_TEMPERATURE_OF_REPEATS,
-        )
-        wanted = sampling_of(self.settings).over(own).over(usual)
-        wanted = msgspec.structs.replace(wanted, **dict.fromkeys(self.settings.leave_out))
-        if self.settings.repeats > 1 and wanted.temperature == 0:
-            raise UsageError(
-                "--repeats above 1 with temperature 0 gives the same answer each time", "raise --temperature"
-            )
-        stop = dict.fromkeys((*wanted.stop, *style.stop_strings(self.prompt.options)))
-        return msgspec.structs.replace(wanted, stop=tuple(stop))
-
-    def _find_few_shots(self) -> Sequence[Problem]:
-        style: PromptStyle = self.prompt.part
-        if self.settings.few_shots > len(style.examples):
-            raise UsageError(
-                f"the prompt style '{style.name}' has {len(style.examples)} examples, not {self.settings.few_shots}",
-                "lower --few-shots or choose another --prompt",
-            )
-        return style.examples[: self.settings.few_shots]
-
-    def _data_dir(self) -> Path | None:
-        folder = self.settings.data_dir or os.environ.get("SKILLFORGE_DATA")
-        if not folder:
-            return None
-        if not Path(folder).is_dir():
-            raise UsageError(f"the data folder {folder} does not exist", "correct --data-dir or SKILLFORGE_DATA")
-        return Path(folder).resolve()
-
-    def _first_prompt(self) -> Prompt:
+    def _first_problem(self) -> Problem:
         first = next(self.problems(), None)
         if first is None:
             raise UsageError(f"{self.benchmark.id}/{self.split} has no problems", "choose another --split")
-        self.first_problem = first
-        return self.render(first)
+        return first
 
     def _refuse_incapable(self) -> None:
         backend: Backend = self.backend.part

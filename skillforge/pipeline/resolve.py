@@ -1,0 +1,154 @@
+"""From what a user set to what is used: names to parts, and defaults filled in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from skillforge.errors import UsageError
+from skillforge.options import parse
+from skillforge.parts.backend import Backend
+from skillforge.parts.benchmark import Benchmark
+from skillforge.parts.model import Model, ModelRef
+from skillforge.parts.problem import Problem
+from skillforge.parts.prompt import PromptStyle
+from skillforge.parts.sampling import Sampling
+from skillforge.pipeline.settings import EvalSettings, sampling_of
+from skillforge.registry import Registry
+from skillforge.text import closest
+
+KINDS_WITH_OPTIONS = ("benchmark", "prompt", "grader", "backend")
+DEFAULT_MAX_TOKENS = 1024
+DEFAULT_TEMPERATURE_OF_REPEATS = 0.7
+
+
+class Chosen(msgspec.Struct, frozen=True):
+    """A part that a run uses, its id and its options."""
+
+    part: Any
+    id: str
+    version: str
+    options: Any
+
+
+def choose(
+    kind: str, name: str, settings: EvalSettings, registry: Registry, defaults: Mapping[str, Any] | None = None
+) -> Chosen:
+    """The part called `name`, with the options that the user set for its kind over `defaults`."""
+    entry = registry.find(kind, name)
+    part = registry.get(kind, entry.id)
+    values = {**(defaults or {}), **settings.options.get(kind, {})}
+    return Chosen(part, entry.id, entry.version, parse(part.Options, values, f"{kind}."))
+
+
+def refuse_strange_kinds(settings: EvalSettings) -> None:
+    """Raises UsageError for options of a part that an evaluation does not have."""
+    for kind in settings.options:
+        if kind not in KINDS_WITH_OPTIONS:
+            raise UsageError(f"unknown part '{kind}' in option '{kind}.…'", closest(kind, KINDS_WITH_OPTIONS))
+
+
+def find_model(settings: EvalSettings, registry: Registry) -> tuple[ModelRef, Model | None]:
+    """The model as backends are told of it, and its part where a package brings it.
+
+    `--model` is the name of an installed one, one of its hub ids, a folder, any other hub id, or what a server calls it.
+    """
+    name = settings.model
+    if name is None:
+        part: Any = _embedded_model(settings, registry)
+    elif any(name in (entry.name, entry.id) for entry in registry.entries("model")):
+        part = registry.get("model", name)
+    else:
+        part = None if Path(name).exists() else registry.model_alias(name)
+    if isinstance(part, Model):
+        return ModelRef(name or part.name, part.location()), part
+    assert name is not None
+    if settings.base_url is None and Path(name).is_dir():
+        name = str(Path(name).resolve())  # the same folder, wherever the run is continued from
+    return ModelRef(name, name), None
+
+
+def _embedded_model(settings: EvalSettings, registry: Registry) -> Model:
+    if settings.base_url is not None:
+        raise UsageError("--base-url is set, but no model", "name one that the server has with --model")
+    found = [part for part in registry.all_parts("model") if isinstance(part, Model) and part.embedded]
+    if len(found) != 1:
+        raise UsageError("no model is named", "give --model NAME, --model FOLDER, or --base-url URL with --model NAME")
+    return found[0]
+
+
+def find_split(benchmark: Benchmark, split: str | None) -> str:
+    """`split`, or the benchmark's own default. Raises UsageError where the benchmark has no such split."""
+    split = split or benchmark.default_split
+    if split not in benchmark.splits:
+        raise UsageError(f"{benchmark.name} has no split '{split}'", closest(split, benchmark.splits))
+    return split
+
+
+def prompt_name(settings: EvalSettings, model: Model | None, benchmark: Benchmark) -> str:
+    """The user's prompt style, else the model's, else the benchmark's."""
+    return settings.prompt or (model and model.default_prompt) or benchmark.default_prompt
+
+
+def choose_backend(settings: EvalSettings, model: Model | None, registry: Registry) -> Chosen:
+    """The user's backend, else the one for addresses, the model's own, or the one for weights."""
+    name = settings.backend
+    own = model.default_backend if model else None
+    if name is None:
+        name = (
+            own
+            if own and not settings.base_url
+            else _default_backend("url" if settings.base_url else "weights", registry)
+        )
+    defaults = model.default_backend_options if model and name == own else {}
+    return choose("backend", name, settings, registry, defaults)
+
+
+def _default_backend(purpose: str, registry: Registry) -> str:
+    backends = [part for part in registry.all_parts("backend") if isinstance(part, Backend)]
+    fitting = [part.name for part in backends if part.default_for == purpose]
+    if not fitting:
+        what = "talks to a --base-url" if purpose == "url" else "loads weights"
+        raise UsageError(f"no installed backend {what}", "install one, or name another with --backend")
+    if len(fitting) > 1:
+        raise UsageError(f"several backends fit: {', '.join(fitting)}", "choose one with --backend")
+    return fitting[0]
+
+
+def resolve_sampling(settings: EvalSettings, model: Model | None, prompt: Chosen) -> Sampling:
+    """The user's sampling over the model's own over the general defaults, with the prompt style's stop strings added."""
+    style: PromptStyle = prompt.part
+    usual = Sampling(
+        max_tokens=DEFAULT_MAX_TOKENS,
+        temperature=0.0 if settings.repeats == 1 else DEFAULT_TEMPERATURE_OF_REPEATS,
+    )
+    wanted = sampling_of(settings).over(model.default_sampling if model else Sampling()).over(usual)
+    wanted = msgspec.structs.replace(wanted, **dict.fromkeys(settings.leave_out))
+    if settings.repeats > 1 and wanted.temperature == 0:
+        raise UsageError("--repeats above 1 with temperature 0 gives the same answer each time", "raise --temperature")
+    stop = dict.fromkeys((*wanted.stop, *style.stop_strings(prompt.options)))
+    return msgspec.structs.replace(wanted, stop=tuple(stop))
+
+
+def find_few_shots(settings: EvalSettings, style: PromptStyle) -> Sequence[Problem]:
+    """The first examples of `style`, as many as the user asked for."""
+    if settings.few_shots > len(style.examples):
+        raise UsageError(
+            f"the prompt style '{style.name}' has {len(style.examples)} examples, not {settings.few_shots}",
+            "lower --few-shots or choose another --prompt",
+        )
+    return style.examples[: settings.few_shots]
+
+
+def find_data_dir(given: str | None) -> Path | None:
+    """The folder of upstream data files: the one given, else SKILLFORGE_DATA, else none."""
+    folder = given or os.environ.get("SKILLFORGE_DATA")
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise UsageError(f"the data folder {folder} does not exist", "correct --data-dir or SKILLFORGE_DATA")
+    return Path(folder).resolve()
