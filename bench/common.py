@@ -63,16 +63,21 @@ def write_problems(folder: Path, count: int) -> None:
             stream.write(json.dumps({"question": question, "answer": f"{solution}\n#### {b * (a - c)}"}) + "\n")
 
 
-def measure(command: Sequence[str], *, terminal: bool = False) -> Measured:
-    """Run `command` whole and measure it; with `terminal`, its output is a terminal, so that live displays are on."""
+def measure(command: Sequence[str], *, terminal: bool = False, folder: Path | None = None) -> Measured:
+    """Run `command` whole, in `folder` or here, and measure it.
+
+    With `terminal`, its output is a terminal, so that live displays are on.
+    """
     started = time.perf_counter()
     if terminal:
         controller, terminal_end = pty.openpty()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=terminal_end, stderr=terminal_end)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=terminal_end, stderr=terminal_end, cwd=folder
+        )
         os.close(terminal_end)
     else:
         read_end, write_end = os.pipe()
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end)
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end, cwd=folder)
         os.close(write_end)
         controller = read_end
     pieces: list[bytes] = []
