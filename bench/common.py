@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -103,8 +104,24 @@ def skillforge(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("skillforge")), *arguments]
 
 
-def require(measured: Measured, *codes: int) -> Measured:
-    """`measured`, if its exit code is as expected; else show what it printed and stop."""
-    if measured.code not in codes:
+def evaluation(folder: Path, base_url: str, out: Path, *options: str) -> list[str]:
+    """The command line that evaluates the mock's model on the problems in `folder`, with the run in `out`."""
+    return skillforge(
+        "eval", "--benchmark", "gsm8k", "--data-dir", str(folder), "--base-url", base_url, "--model", "mock",
+        "--out", str(out), *options,
+    )  # fmt: skip
+
+
+def parse_arguments(description: str | None, **options: int) -> argparse.Namespace:
+    """The command line of a bench: options that are numbers, with their defaults."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in options.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help="default: %(default)s")
+    return parser.parse_args()
+
+
+def require(measured: Measured) -> Measured:
+    """`measured`, if it ended with exit code 0; else show what it printed and stop."""
+    if measured.code != 0:
         sys.exit(f"exit code {measured.code}\n{measured.output}")
     return measured

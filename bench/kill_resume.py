@@ -5,7 +5,6 @@ python bench/kill_resume.py [--kills 20] [--seed 0]
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import subprocess
@@ -14,30 +13,25 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import measure, mock_server, require, skillforge, write_problems
+from common import evaluation, measure, mock_server, parse_arguments, require, write_problems
 
 PROBLEMS, REPEATS = 400, 2
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    rng = random.Random(arguments.seed)
+    given = parse_arguments(__doc__, kills=20, seed=0)
+    rng = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as name, mock_server("--latency", "0.05") as base_url:
         folder = Path(name)
         write_problems(folder, PROBLEMS)
-        settings = (
-            "eval", "--benchmark", "gsm8k", "--data-dir", name, "--base-url", base_url, "--model", "mock",
-            "--repeats", str(REPEATS), "--seed", "1", "--concurrency", "16", "--quiet", "--out",
-        )  # fmt: skip
-        whole = require(measure(skillforge(*settings, str(folder / "whole"))), 0)
+        settings = ("--repeats", str(REPEATS), "--seed", "1", "--concurrency", "16", "--quiet")
+        whole = require(measure(evaluation(folder, base_url, folder / "whole", *settings)))
         wanted = _samples(folder / "whole")
-        for number in range(arguments.kills):
+        for number in range(given.kills):
             out = folder / f"killed-{number}"
-            stored = _kill_once(skillforge(*settings, str(out)), rng.uniform(0.0, whole.wall), out)
-            require(measure(skillforge(*settings, str(out))), 0)
+            command = evaluation(folder, base_url, out, *settings)
+            stored = _kill_once(command, rng.uniform(0.0, whole.wall), out)
+            require(measure(command))
             if _samples(out) != wanted:
                 sys.exit(f"kill {number}: the samples differ from an uninterrupted run")
             print(

@@ -5,28 +5,24 @@ python bench/memory.py [--large 100000]
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from pathlib import Path
 
-from common import measure, mock_server, require, skillforge, write_problems
+from common import evaluation, measure, mock_server, parse_arguments, require, write_problems
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--large", type=int, default=100_000)
-    small, large = _peak(1_000), _peak(parser.parse_args().large)
+    many = parse_arguments(__doc__, large=100_000).large
+    small, large = _peak(1_000), _peak(many)
     print(f"ratio {large / small:.2f}")
 
 
 def _peak(count: int) -> float:
     with tempfile.TemporaryDirectory() as name, mock_server("--latency", "0.01") as base_url:
-        write_problems(Path(name), count)
-        command = skillforge(
-            "eval", "--benchmark", "gsm8k", "--data-dir", name, "--base-url", base_url, "--model", "mock",
-            "--concurrency", "64", "--out", str(Path(name) / "run"),
-        )  # fmt: skip
-        run = require(measure(command), 0)
+        folder = Path(name)
+        write_problems(folder, count)
+        command = evaluation(folder, base_url, folder / "run", "--concurrency", "64")
+        run = require(measure(command))
     a_sample = 1000 * run.cpu / count
     print(
         f"{count:7} problems: {run.peak_mb:6.1f} MB, {run.wall:6.1f} s, {run.cpu:6.1f} CPU-s ({a_sample:.2f} ms a sample)"

@@ -16,12 +16,11 @@ import random
 import re
 import zlib
 from collections import Counter
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
 import msgspec
-
-LATENCY, RATE, SEED = 0.0, 0.0, 0
 
 STEPS = (
     "First we write down what the problem gives us and what it asks for.",
@@ -36,22 +35,16 @@ STEPS = (
     "Putting the two results together gives the number that we look for.",
 )
 
-REASONS = {
-    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-    408: "Request Timeout", 409: "Conflict", 413: "Payload Too Large", 422: "Unprocessable Entity", 429: "Too Many Requests",
-    500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout",
-}  # fmt: skip
-
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How the server behaves; times in seconds, rates as shares of the requests."""
 
     model: str = "mock"
-    latency: float = LATENCY
-    rate_429: float = RATE
-    rate_drop: float = RATE
+    latency: float = 0.0
+    rate_429: float = 0.0
+    rate_drop: float = 0.0
     retry_after: float | None = None
-    seed: int = SEED
+    seed: int = 0
     status_for: tuple[tuple[str, int], ...] = ()
     """Requests that contain the text get the status."""
 
@@ -304,7 +297,7 @@ class Connection(asyncio.Protocol):
         self._answer(status, body, headers)
 
     def _answer(self, status: int, body: bytes, headers: bytes = b"") -> None:
-        reason = REASONS.get(status, "Status").encode()
+        reason = responses.get(status, "Status").encode()
         self._transport.write(
             b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b"
             % (status, reason, len(body), headers, body)
@@ -332,15 +325,20 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
 
 def main() -> None:
     """Read the command line and serve until stopped."""
+    preset = Settings()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--model", default="mock", help="the only model that is served")
-    parser.add_argument("--latency", type=float, default=LATENCY, metavar="SECONDS")
-    parser.add_argument("--rate-429", type=float, default=RATE, metavar="SHARE", help="requests that get 429")
-    parser.add_argument("--rate-drop", type=float, default=RATE, metavar="SHARE", help="connections closed unanswered")
+    parser.add_argument("--model", default=preset.model, help="the only model that is served")
+    parser.add_argument("--latency", type=float, default=preset.latency, metavar="SECONDS")
+    parser.add_argument(
+        "--rate-429", type=float, default=preset.rate_429, metavar="SHARE", help="requests that get 429"
+    )
+    parser.add_argument(
+        "--rate-drop", type=float, default=preset.rate_drop, metavar="SHARE", help="connections closed unanswered"
+    )
     parser.add_argument("--retry-after", type=float, metavar="SECONDS", help="send it with each 429")
-    parser.add_argument("--seed", type=int, default=SEED, help="of the faults")
+    parser.add_argument("--seed", type=int, default=preset.seed, help="of the faults")
     parser.add_argument("--status-for", nargs=2, action="append", default=[], metavar=("TEXT", "STATUS"))
     parser.add_argument("--max-concurrency", type=int, metavar="N", help="429 beyond")
     parser.add_argument("--answers", type=Path, metavar="FILE.jsonl", help='lines {"question": ..., "answer": ...}')

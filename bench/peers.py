@@ -8,7 +8,6 @@ process against the mock server with a fixed latency of 100 ms; the ratio is to 
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -19,7 +18,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from common import HERE, Measured, measure, mock_server, require, skillforge, write_problems
+from common import HERE, Measured, evaluation, measure, mock_server, parse_arguments, require, write_problems
 
 PROBLEMS, IN_FLIGHT = 1000, 100
 ENVIRONMENT = HERE / ".peers"
@@ -52,9 +51,7 @@ def forge_mock():
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=1)
-    rounds = parser.parse_args().rounds
+    rounds = parse_arguments(__doc__, rounds=1).rounds
     _make_environment()
     ours = 0.0
     print(f"{'':10} {'wall s':>7} {'CPU s':>7} {'ratio':>6}")
@@ -78,7 +75,7 @@ def _run(command: Callable[[Path, str], list[str]]) -> Measured:
         folder = Path(name)
         write_problems(folder, PROBLEMS)
         os.environ.update(OPENAI_API_KEY="none", HF_HUB_OFFLINE="1", HF_HOME=name, INSPECT_LOG_DIR=name)
-        run = require(measure(command(folder, base_url), folder=folder), 0)
+        run = require(measure(command(folder, base_url), folder=folder))
         answered = json.load(urllib.request.urlopen(base_url.replace("/v1", "/stats")))["200"]
         if answered != PROBLEMS:  # an exit code of 0 does not tell with all of them
             sys.exit(f"{answered} of {PROBLEMS} problems were answered\n{run.output[-2000:]}")
@@ -86,10 +83,7 @@ def _run(command: Callable[[Path, str], list[str]]) -> Measured:
 
 
 def _ours(folder: Path, base_url: str) -> list[str]:
-    return skillforge(
-        "eval", "--benchmark", "gsm8k", "--data-dir", str(folder), "--base-url", base_url, "--model", "mock",
-        "--concurrency", str(IN_FLIGHT), "--out", str(folder / "run"),
-    )  # fmt: skip
+    return evaluation(folder, base_url, folder / "run", "--concurrency", str(IN_FLIGHT))
 
 
 def _lm_eval(folder: Path, base_url: str) -> list[str]:

@@ -5,17 +5,14 @@ python bench/startup.py [--rounds 9]
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 
-from common import measure, require, skillforge
+from common import measure, parse_arguments, require, skillforge
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
+    rounds = parse_arguments(__doc__, rounds=9).rounds
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
         "skillforge --version": skillforge("--version"),
@@ -24,8 +21,8 @@ def main() -> None:
         "skillforge plugins list": skillforge("plugins", "list"),
     }
     for name, command in commands.items():
-        require(measure(command), 0)  # warms the disk cache
-        runs = [require(measure(command), 0) for _ in range(rounds)]
+        require(measure(command))  # warms the disk cache
+        runs = [require(measure(command)) for _ in range(rounds)]
         cpu, wall = (statistics.median(values) for values in zip(*((run.cpu, run.wall) for run in runs), strict=True))
         print(f"{name:26} {cpu:6.3f} CPU-s {wall:6.3f} s")
 

@@ -9,27 +9,24 @@ answers are 429 and 5 % are dropped connections.
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from common import HERE, Measured, measure, mock_server, require, skillforge, write_problems
+from common import HERE, Measured, evaluation, measure, mock_server, parse_arguments, require, write_problems
 
 CASES = ((1000, 100, ()), (5000, 500, ()), (1000, 100, ("--rate-429", "0.05", "--rate-drop", "0.05", "--seed", "1")))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    rounds = parse_arguments(__doc__, rounds=3).rounds
     ours_columns = f"{'wall s':>6} {'CPU s':>6} {'MB':>5}"
     print(f"{'problems':>8} {'in flight':>9} {'faults':>6} | {ours_columns} | {'bare wall':>9} {'bare CPU':>8}")
     for count, concurrency, faults in CASES:
         runs = [_round(count, concurrency, faults) for _ in range(rounds)]
-        ours, bare = _median([run[0] for run in runs]), _median([run[1] for run in runs if run[1]])
+        ours = _median([run for run, _ in runs])
+        bare = _median([client for _, client in runs if client]) if not faults else None
         beside = f"{bare.wall:9.2f} {bare.cpu:8.2f}" if bare else f"{'–':>9} {'–':>8}"
         share = "10 %" if faults else "none"
         print(f"{count:8} {concurrency:9} {share:>6} | {ours.wall:6.2f} {ours.cpu:6.2f} {ours.peak_mb:5.0f} | {beside}")
@@ -40,17 +37,14 @@ def _round(count: int, concurrency: int, faults: tuple[str, ...]) -> tuple[Measu
         folder = Path(name)
         write_problems(folder, count)
         out = folder / "run"
-        command = skillforge(
-            "eval", "--benchmark", "gsm8k", "--data-dir", name, "--base-url", base_url, "--model", "mock",
-            "--concurrency", str(concurrency), "--out", str(out),
-        )  # fmt: skip
-        ours = require(measure(command, terminal=True), 0)
+        command = evaluation(folder, base_url, out, "--concurrency", str(concurrency))
+        ours = require(measure(command, terminal=True))
         _check(out, count)
         if faults:
             return ours, None
         problems = str(folder / "gsm8k" / "test.jsonl")
         client = [sys.executable, str(HERE / "bare_client.py"), base_url, problems, str(concurrency)]
-        return ours, require(measure(client), 0)
+        return ours, require(measure(client))
 
 
 def _check(out: Path, count: int) -> None:
@@ -61,8 +55,9 @@ def _check(out: Path, count: int) -> None:
         sys.exit(f"samples were lost: {summary['samples']} of {count}, {summary['error']} in error, rows {lines}")
 
 
-def _median(runs: list[Measured]) -> Measured | None:
-    return min(runs, key=lambda run: abs(run.wall - statistics.median(each.wall for each in runs))) if runs else None
+def _median(runs: list[Measured]) -> Measured:
+    """The run of median wall time."""
+    return sorted(runs, key=lambda run: run.wall)[len(runs) // 2]
 
 
 if __name__ == "__main__":

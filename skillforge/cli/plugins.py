@@ -183,7 +183,10 @@ def _canonical(package: str) -> str:
 @click.argument("kind", callback=_known_kind)
 @click.argument("name")
 @click.option(
-    "--into", type=click.Path(file_okay=False, path_type=Path), default=".", help="Folder to write the package's into."
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=".",
+    help="Folder that the package's own folder goes into. Default: this one.",
 )
 @click.option("--author", help="Whom pyproject.toml and LICENSE name.")
 @click.option("--package", help="Name of the package. Default: skillforge-NAME.")

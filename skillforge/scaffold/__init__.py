@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -29,7 +29,7 @@ class Starter(msgspec.Struct, frozen=True):
     """What the part does, in a few words."""
 
     use: tuple[str, ...]
-    """Commands that use it, once it is installed."""
+    """Commands that use it once it is installed, with `$name` for its name."""
 
     class_suffix: str
     needs: tuple[str, ...] = ()
@@ -83,6 +83,7 @@ class Written(msgspec.Struct, frozen=True):
     package: str
     files: tuple[Path, ...]
     use: tuple[str, ...]
+    """Commands that use the part, once the package is installed."""
 
 
 def write_package(kind: str, name: str, into: Path, author: str | None = None, package: str | None = None) -> Written:
@@ -98,7 +99,8 @@ def write_package(kind: str, name: str, into: Path, author: str | None = None, p
     folder = into / package
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already", "choose another name, or another folder with --into")
-    words = _words(kind, name, package, author)
+    use = tuple(Template(line).substitute(name=name) for line in STARTERS[kind].use)
+    words = _words(kind, name, package, author, use)
     written = []
     try:
         for path, text in _contents(kind, words):
@@ -108,7 +110,6 @@ def write_package(kind: str, name: str, into: Path, author: str | None = None, p
             written.append(target)
     except OSError as error:
         raise SkillForgeError(f"cannot write {error.filename}: {error.strerror}", "check the folder") from error
-    use = tuple(Template(line).substitute(name=name) for line in STARTERS[kind].use)
     return Written(folder, package, tuple(written), use)
 
 
@@ -125,8 +126,8 @@ def _check_name(name: str, what: str) -> None:
     )
 
 
-def _words(kind: str, name: str, package: str, author: str | None) -> dict[str, str]:
-    """What stands for each placeholder of the templates."""
+def _words(kind: str, name: str, package: str, author: str | None, use: Sequence[str]) -> dict[str, str]:
+    """What each placeholder of the templates stands for."""
     starter = STARTERS[kind]
     class_name = _class_name(name, starter.class_suffix)
     minor = ".".join(__version__.split(".")[:2])
@@ -146,7 +147,7 @@ def _words(kind: str, name: str, package: str, author: str | None) -> dict[str, 
         "author_quoted": author.replace("\\", "\\\\").replace('"', '\\"'),
         "year": time.strftime("%Y"),
         "dependencies": ", ".join(f'"{needed}"' for needed in (f"skillforge>={minor}", *starter.needs)),
-        "usage_indented": "\n".join(f"    {Template(line).substitute(name=name)}" for line in starter.use),
+        "usage_indented": "\n".join(f"    {line}" for line in use),
     }
 
 

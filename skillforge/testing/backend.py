@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,8 +13,8 @@ from skillforge.parts.model import ModelRef
 from skillforge.parts.part import PartOptions
 from skillforge.parts.sampling import Sampling
 from skillforge.parts.transcript import Message, Prompt
-from skillforge.testing.declaration import check_declaration
-from skillforge.testing.report import CheckResult, Checks, Skip, expect
+from skillforge.testing.declaration import begin
+from skillforge.testing.report import CheckResult, Checks, GivenOptions, Skip, expect
 
 CAPABILITIES = frozenset(("chat", "text", *Sampling.__struct_fields__))
 """What a backend can say that it is capable of."""
@@ -27,17 +26,15 @@ _NO_SUCH_MODEL = "skillforge-contract-test/no-such-model"
 def check_backend(
     part: Backend,
     *,
-    options: PartOptions | Mapping[str, Any] | None = None,
+    options: GivenOptions = None,
     target: Target | None = None,
     limit: float = 120.0,
 ) -> list[CheckResult]:
-    """Check a backend: its declaration, and with a `target` real calls too, `limit` seconds for each check.
+    """Check a backend: its declaration, and with a `target` real calls too, each of at most `limit` seconds.
 
     Not to be called from a running event loop. Raises ContractBroken.
     """
-    checks = Checks(part)
-    check_declaration(checks)
-    usable = checks.options(options)
+    checks, usable = begin(part, options)
     if usable is None:
         return checks.finish()
     able: frozenset[str] = frozenset()
@@ -110,15 +107,15 @@ class _Talk:
         if missing:
             raise Skip(f"the backend is not capable of {', '.join(sorted(missing))}")
         settings = Sampling(**({"max_tokens": 32} if "max_tokens" in self.able else {}) | sampling)
-        completion = await client.complete(Request(_prompt(self.able), settings, seed))
+        async with asyncio.timeout(self.limit):
+            completion = await client.complete(Request(_prompt(self.able), settings, seed))
         expect(isinstance(completion, Completion), f"it returned {type(completion).__name__}, not Completion")
         return completion
 
     async def _completes(self, client: Client) -> None:
         completion = None
         with self.checks.check("completes", "return a Completion with text, finish_reason and token counts"):
-            async with asyncio.timeout(self.limit):
-                completion = await self._ask(client)
+            completion = await self._ask(client)
             expect(isinstance(completion.text, str), f"text is {type(completion.text).__name__}")
             expect(completion.text or completion.reasoning, "the text is empty")
             expect(completion.finish_reason, "there is no finish_reason")
@@ -131,8 +128,7 @@ class _Talk:
 
     async def _ends_at_max_tokens(self, client: Client) -> None:
         with self.checks.check("max_tokens", "send max_tokens, and say finish_reason='length' where it cut the answer"):
-            async with asyncio.timeout(self.limit):
-                completion = await self._ask(client, max_tokens=2)
+            completion = await self._ask(client, max_tokens=2)
             expect(completion.finish_reason == "length", f"finish_reason is {completion.finish_reason!r}")
             count = completion.completion_tokens
             expect(count is None or count <= 2, f"2 tokens were asked for and {count} came")
@@ -140,12 +136,11 @@ class _Talk:
     async def _ends_at_stop_string(self, client: Client) -> None:
         with self.checks.check("stop", "send the stop strings, and cut the answer before them"):
             greedy: dict[str, Any] = {"temperature": 0.0} if "temperature" in self.able else {}
-            async with asyncio.timeout(self.limit):
-                whole = (await self._ask(client, **greedy)).text
-                if len(whole) < 6:
-                    raise Skip(f"the answer is too short to be cut ({whole!r})")
-                stop = whole[len(whole) // 2 :][:3]
-                cut = await self._ask(client, **greedy, stop=(stop,))
+            whole = (await self._ask(client, **greedy)).text
+            if len(whole) < 6:
+                raise Skip(f"the answer is too short to be cut ({whole!r})")
+            stop = whole[len(whole) // 2 :][:3]
+            cut = await self._ask(client, **greedy, stop=(stop,))
             expect(stop not in cut.text, f"the text has the stop string {stop!r} in it")
             if whole.startswith(cut.text) and cut.text != whole:
                 expect(cut.finish_reason == "stop", f"finish_reason is {cut.finish_reason!r}")
@@ -155,25 +150,22 @@ class _Talk:
             warm: dict[str, Any] = {"temperature": 1.0} if "temperature" in self.able else {}
             if "seed" not in self.able:
                 raise Skip("the backend is not capable of seed")
-            async with asyncio.timeout(self.limit):
-                first = await self._ask(client, seed=1234, **warm)
-                again = await self._ask(client, seed=1234, **warm)
+            first = await self._ask(client, seed=1234, **warm)
+            again = await self._ask(client, seed=1234, **warm)
             expect(first.text == again.text, f"the seed 1234 gave {first.text!r} and then {again.text!r}")
 
     async def _serves_many(self, client: Client) -> None:
         with self.checks.check("eight at once", "let `complete` be called by many tasks at once"):
-            async with asyncio.timeout(self.limit):
-                completions = await asyncio.gather(*(self._ask(client) for _ in range(8)))
+            completions = await asyncio.gather(*(self._ask(client) for _ in range(8)))
             expect(all(completion.text or completion.reasoning for completion in completions), "one of 8 is empty")
 
     async def _survives_cancelling(self, client: Client) -> None:
         with self.checks.check("cancelling", "free what a cancelled request holds, and go on with the others"):
-            async with asyncio.timeout(self.limit):
-                doomed = asyncio.create_task(self._ask(client))
-                await asyncio.sleep(0.02)
-                doomed.cancel()
-                await asyncio.gather(doomed, return_exceptions=True)
-                await self._ask(client)
+            doomed = asyncio.create_task(self._ask(client))
+            await asyncio.sleep(0.02)
+            doomed.cancel()
+            await asyncio.gather(doomed, return_exceptions=True)
+            await self._ask(client)
 
     async def _refuses_an_unknown_model(self) -> None:
         where = msgspec.structs.replace(self.target, model=ModelRef(_NO_SUCH_MODEL, _NO_SUCH_MODEL))

@@ -6,7 +6,6 @@ import itertools
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -15,14 +14,14 @@ from skillforge.errors import SkillForgeError, UsageError
 from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.part import PartOptions
 from skillforge.parts.problem import Problem
-from skillforge.testing.declaration import PART_NAME, check_declaration
-from skillforge.testing.report import CheckResult, Checks, Skip, expect
+from skillforge.testing.declaration import PART_NAME, begin
+from skillforge.testing.report import CheckResult, Checks, GivenOptions, Skip, expect
 
 
 def check_benchmark(
     part: Benchmark,
     *,
-    options: PartOptions | Mapping[str, Any] | None = None,
+    options: GivenOptions = None,
     data_dir: Path | str | None = None,
     hub: bool = False,
     limit: int = 20,
@@ -31,10 +30,8 @@ def check_benchmark(
 
     A split whose data are not at hand is skipped: give `data_dir`, or `hub=True` to download. Raises ContractBroken.
     """
-    checks = Checks(part)
-    check_declaration(checks)
+    checks, usable = begin(part, options)
     _check_splits(checks, part)
-    usable = checks.options(options)
     if usable is None:
         return checks.finish()
     folder = None if data_dir is None else Path(data_dir)

@@ -13,9 +13,9 @@ import msgspec
 
 from skillforge.kinds import KINDS
 from skillforge.options import OptionField, describe
-from skillforge.parts.part import PartOptions
+from skillforge.parts.part import Part, PartOptions
 from skillforge.registry import Registry
-from skillforge.testing.report import Checks, Skip, expect
+from skillforge.testing.report import Checks, GivenOptions, Skip, expect
 from skillforge.text import one_line
 
 HEAVY_MODULES = ("torch", "transformers", "vllm", "datasets", "sympy", "numpy", "pandas", "aiohttp")
@@ -27,6 +27,19 @@ PART_NAME = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 _SUMMARY_LENGTH = 100
 _IMPORT_SECONDS = 1.0
 _CREATION_SECONDS = 0.25
+
+
+def begin(part: Part, given: GivenOptions, *, exercise: bool = True) -> tuple[Checks, PartOptions | None]:
+    """Check the declaration of `part`, and tell with which options to go on.
+
+    They are None where that is all: without `exercise`, or where the part needs options and none were given.
+    """
+    checks = Checks(part)
+    check_declaration(checks)
+    if not exercise:
+        checks.skip("behaves", "it acts outside this process; name the package to have it tried")
+        return checks, None
+    return checks, checks.options(given)
 
 
 def check_declaration(checks: Checks) -> None:
@@ -105,7 +118,7 @@ _FRESH = """
 import importlib, json, sys, time
 given = json.loads(sys.argv[1])
 sys.path[:] = given["path"]
-from skillforge.kinds import KINDS
+from skillforge.registry import Registry
 before = set(sys.modules)
 found = {"missing": None, "error": None, "creation": 0.0}
 began = time.process_time()
@@ -123,8 +136,6 @@ for name in given["modules"]:
         break
 found["import"] = time.process_time() - began
 if given["part"] and not found["missing"] and not found["error"]:
-    from skillforge.registry import Registry
-    began = time.process_time()
     registry = Registry()
     for entry in registry.entries(given["kind"]):
         if entry.name == given["part"] and entry.module in given["modules"]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Iterator, Sequence
+from typing import get_args
 
 import msgspec
 
@@ -11,10 +11,10 @@ from skillforge.parts.grader import Grader, Verdict, VerdictState
 from skillforge.parts.part import PartOptions
 from skillforge.parts.problem import Problem
 from skillforge.parts.transcript import Transcript
-from skillforge.testing.declaration import check_declaration
+from skillforge.testing.declaration import begin
 from skillforge.testing.examples import ANOTHER, HOSTILE_TEXTS, PROBLEM, transcript
 from skillforge.testing.isolated import CallFailed, Isolated, Unpicklable
-from skillforge.testing.report import CheckResult, Checks, expect
+from skillforge.testing.report import CheckResult, Checks, GivenOptions, expect
 
 _STATES = get_args(VerdictState)
 _ANSWERS = ("7", "7", "42", "", "x", "7", "\\frac{1}{2}", "é")
@@ -26,7 +26,7 @@ Case = tuple[Problem, str, VerdictState]
 def check_grader(
     part: Grader,
     *,
-    options: PartOptions | Mapping[str, Any] | None = None,
+    options: GivenOptions = None,
     cases: Sequence[Case] = (),
     limit: float = 30.0,
 ) -> list[CheckResult]:
@@ -34,9 +34,7 @@ def check_grader(
 
     `cases` are judged too, and must come out as they say. Raises ContractBroken.
     """
-    checks = Checks(part)
-    check_declaration(checks)
-    usable = checks.options(options)
+    checks, usable = begin(part, options)
     if usable is None:
         return checks.finish()
     _check_verdicts(checks, part, usable, cases)

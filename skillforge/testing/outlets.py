@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from skillforge.parts.command import CommandPart
 from skillforge.parts.part import PartOptions
 from skillforge.parts.tracker import Tracker
-from skillforge.testing.declaration import check_declaration
-from skillforge.testing.report import CheckResult, Checks, expect
+from skillforge.testing.declaration import begin, check_declaration
+from skillforge.testing.report import CheckResult, Checks, GivenOptions, expect
 from skillforge.text import one_line
 
 
-def check_tracker(
-    part: Tracker, *, options: PartOptions | Mapping[str, Any] | None = None, exercise: bool = True
-) -> list[CheckResult]:
+def check_tracker(part: Tracker, *, options: GivenOptions = None, exercise: bool = True) -> list[CheckResult]:
     """Check a tracker by telling it of two small runs, from an empty working directory that is removed afterwards.
 
     Without `exercise` only the declaration is checked. Raises ContractBroken.
     """
-    checks = Checks(part)
-    check_declaration(checks)
-    usable = checks.options(options)
+    checks, usable = begin(part, options, exercise=exercise)
     if usable is None:
-        return checks.finish()
-    if not exercise:
-        checks.skip("behaves", "it may tell a server; name the package to have it tried")
         return checks.finish()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for number, what in enumerate(("tracks a run", "tracks another run"), 1):

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -17,9 +16,9 @@ from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sampling import Sampling
 from skillforge.parts.transcript import Message, Prompt
-from skillforge.testing.declaration import PART_NAME, check_declaration
+from skillforge.testing.declaration import PART_NAME, begin, check_declaration
 from skillforge.testing.examples import ANOTHER, HARD_QUESTIONS, HOSTILE_TEXTS, PROBLEM
-from skillforge.testing.report import CheckResult, Checks, Skip, expect
+from skillforge.testing.report import CheckResult, Checks, GivenOptions, Skip, expect
 
 _ROLES = ("system", "user", "assistant")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -28,17 +27,15 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 def check_prompt(
     part: PromptStyle,
     *,
-    options: PartOptions | Mapping[str, Any] | None = None,
+    options: GivenOptions = None,
     problems: Sequence[Problem] = (PROBLEM, ANOTHER),
 ) -> list[CheckResult]:
     """Check a prompt style. One that needs metadata (choices, a table) is tried with `problems` that have them.
 
     Raises ContractBroken.
     """
-    checks = Checks(part)
-    check_declaration(checks)
+    checks, usable = begin(part, options)
     _check_prompt_data(checks, part)
-    usable = checks.options(options)
     if usable is None:
         return checks.finish()
     with checks.check("stop strings", "return a tuple of non-empty strings from `stop_strings`"):

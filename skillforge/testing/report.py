@@ -13,6 +13,9 @@ from skillforge.options import parse
 from skillforge.parts.part import Part, PartOptions
 from skillforge.text import one_line
 
+GivenOptions = PartOptions | Mapping[str, Any] | None
+"""What a part is checked with: its options, values to make them from, or None for its defaults."""
+
 
 class CheckResult(msgspec.Struct, frozen=True):
     """How one check went. `detail` is the cause of a failure, or the reason why a check was skipped."""
@@ -96,7 +99,7 @@ class Checks:
             raise ContractBroken(self.part, self.results)
         return self.results
 
-    def options(self, given: PartOptions | Mapping[str, Any] | None) -> PartOptions | None:
+    def options(self, given: GivenOptions) -> PartOptions | None:
         """The options to check the part with: those given, or its defaults; None where it needs some and none came."""
         if isinstance(given, PartOptions):
             return given

@@ -6,31 +6,26 @@ import asyncio
 import sys
 import time
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import get_args, get_type_hints
 
 from skillforge.errors import SkillForgeError
 from skillforge.parts.part import PartOptions
 from skillforge.parts.sandbox import Execution, Sandbox, SandboxSession
-from skillforge.testing.declaration import check_declaration
-from skillforge.testing.report import CheckResult, Checks, expect
+from skillforge.testing.declaration import begin
+from skillforge.testing.report import CheckResult, Checks, GivenOptions, expect
 
 _STATES = get_args(get_type_hints(Execution)["status"])
 _PATIENCE = 15.0
 """Seconds that ending a run may take beyond its timeout."""
 
 
-def check_sandbox(
-    part: Sandbox, *, options: PartOptions | Mapping[str, Any] | None = None, timeout: float = 10.0
-) -> list[CheckResult]:
+def check_sandbox(part: Sandbox, *, options: GivenOptions = None, timeout: float = 10.0) -> list[CheckResult]:
     """Check a sandbox that runs Python, by running code in it. It is not checked how well the sandbox isolates.
 
     `timeout` is for code that should end. Not to be called from a running event loop. Raises ContractBroken.
     """
-    checks = Checks(part)
-    check_declaration(checks)
-    usable = checks.options(options)
+    checks, usable = begin(part, options)
     if usable is not None:
         asyncio.run(_Trial(checks, part, usable, timeout).run())
     return checks.finish()

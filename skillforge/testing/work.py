@@ -5,25 +5,21 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from skillforge.errors import SkillForgeError
 from skillforge.parts.engine import Engine, Shard, ShardResult
 from skillforge.parts.model import ModelRef
 from skillforge.parts.part import PartOptions
 from skillforge.parts.trainer import Trainer
-from skillforge.testing.declaration import check_declaration
-from skillforge.testing.report import CheckResult, Checks, expect
-
-_NOT_EXERCISED = "it starts work outside this process; name the package to have it tried"
+from skillforge.testing.declaration import begin
+from skillforge.testing.report import CheckResult, Checks, GivenOptions, expect
 
 
 def check_trainer(
     part: Trainer,
     *,
-    options: PartOptions | Mapping[str, Any] | None = None,
+    options: GivenOptions = None,
     data: Path | str | None = None,
     base: ModelRef | None = None,
     exercise: bool = True,
@@ -32,13 +28,8 @@ def check_trainer(
 
     Without `exercise` only the declaration is checked. Raises ContractBroken.
     """
-    checks = Checks(part)
-    check_declaration(checks)
-    usable = checks.options(options)
+    checks, usable = begin(part, options, exercise=exercise)
     if usable is None:
-        return checks.finish()
-    if not exercise:
-        checks.skip("behaves", _NOT_EXERCISED)
         return checks.finish()
     with tempfile.TemporaryDirectory() as folder:
         _check_missing_data(checks, part, usable, Path(folder) / "refused")
@@ -76,20 +67,13 @@ def _check_training(
         expect(again.is_dir() and any(again.iterdir()), f"{again} is not a checkpoint")
 
 
-def check_engine(
-    part: Engine, *, options: PartOptions | Mapping[str, Any] | None = None, exercise: bool = True
-) -> list[CheckResult]:
+def check_engine(part: Engine, *, options: GivenOptions = None, exercise: bool = True) -> list[CheckResult]:
     """Check an engine by running small commands with it. Without `exercise` only the declaration is checked.
 
     Raises ContractBroken.
     """
-    checks = Checks(part)
-    check_declaration(checks)
-    usable = checks.options(options)
+    checks, usable = begin(part, options, exercise=exercise)
     if usable is None:
-        return checks.finish()
-    if not exercise:
-        checks.skip("behaves", _NOT_EXERCISED)
         return checks.finish()
     with tempfile.TemporaryDirectory() as folder:
         _check_results(checks, part, usable, Path(folder))

@@ -16,7 +16,7 @@ from skillforge import BackendUnusable, Client, Completion, Request, RequestFail
 from skillforge.text import closest, one_line
 from skillforge_openai.address import Address
 from skillforge_openai.faults import Answer, fault, no_entry, server_message
-from skillforge_openai.wire import CHAT, TEXT, Wire
+from skillforge_openai.wire import CHAT, TEXT, Wire, endpoint
 
 _CONNECT_SECONDS = 30.0
 _CHECK_SECONDS = 30.0
@@ -57,8 +57,7 @@ class OpenAIClient(Client):
         self._address = address
         self._wire = wire
         self._timeout = timeout
-        self._chat_url = URL(address.url + CHAT)
-        self._text_url = URL(address.url + TEXT)
+        self._urls = {path: URL(address.url + path) for path in (CHAT, TEXT)}
 
     async def check(self) -> None:
         """Ask for the list of models. What a server does not tell is passed over."""
@@ -79,7 +78,7 @@ class OpenAIClient(Client):
     async def complete(self, request: Request) -> Completion:
         """One POST."""
         body = self._wire.body(request)
-        url = self._text_url if isinstance(request.prompt, str) else self._chat_url
+        url = self._urls[endpoint(request)]
         try:
             async with self._session.post(url, data=body, allow_redirects=False) as response:
                 content = await response.read()

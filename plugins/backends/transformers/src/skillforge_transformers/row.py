@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from skillforge import Completion, Sampling, SkillForgeError
 from skillforge_transformers.stops import Stops
+
+T = TypeVar("T")
 
 DEFAULT_MAX_TOKENS = 1024
 _COLDEST = 1e-5  # below this, dividing by the temperature leaves nothing but the likeliest token
@@ -59,16 +63,19 @@ class Row:
     def resolve(self, outcome: Completion | SkillForgeError) -> None:
         """Hand the outcome to the waiting task. Called in the worker's thread."""
         self.finish_reason = self.finish_reason or "error"
-        try:
-            self.future.get_loop().call_soon_threadsafe(_settle, self.future, outcome)
-        except RuntimeError:  # the event loop is closed: nobody waits any more
-            self.cancelled = True
+        settle(self.future, outcome)
 
 
-def _settle(future: asyncio.Future[Completion], outcome: Completion | SkillForgeError) -> None:
-    if future.done():
-        return
-    if isinstance(outcome, SkillForgeError):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
+def settle(future: asyncio.Future[T], outcome: T | SkillForgeError) -> None:
+    """Give `future` its result or error, from a thread other than its event loop's."""
+
+    def in_loop() -> None:
+        if future.done():
+            return
+        if isinstance(outcome, SkillForgeError):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)
+
+    with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody waits any more
+        future.get_loop().call_soon_threadsafe(in_loop)

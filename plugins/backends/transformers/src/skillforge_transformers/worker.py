@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from skillforge import BackendUnusable, RequestFailed, RequestRefused, SkillForgeError, Target
 from skillforge.text import one_line
-from skillforge_transformers.row import Row
+from skillforge_transformers.row import Row, settle
 
 if TYPE_CHECKING:
     from skillforge_transformers import TransformersOptions
@@ -30,9 +30,9 @@ class Worker:
 
     def __init__(self, target: Target, options: TransformersOptions) -> None:
         self._target, self._options = target, options
-        self._loop = asyncio.get_running_loop()
-        self.ready: asyncio.Future[Loaded] = self._loop.create_future()
-        self.ended: asyncio.Future[None] = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[Loaded] = loop.create_future()
+        self.ended: asyncio.Future[None] = loop.create_future()
         self._waiting: list[Row] = []
         self._changed = threading.Condition()
         self._closing = False
@@ -74,10 +74,13 @@ class Worker:
             if loaded is not None:
                 self._serve(loaded)
                 del loaded
-                self._free()
+
+                from skillforge_transformers.engine import free_memory
+
+                free_memory()
         finally:
             self._drop_all(self._fatal or RequestFailed(f"the model {self._target.model.location} was closed"))
-            self._tell(self.ended, None)
+            settle(self.ended, None)
 
     def _load(self) -> Loaded | None:
         try:
@@ -85,14 +88,14 @@ class Worker:
 
             loaded = load(self._target, self._options)
         except SkillForgeError as error:
-            self._tell(self.ready, error)
+            settle(self.ready, error)
             return None
         except Exception as error:
             name = self._target.model.location
             cause = f"cannot load {name} ({type(error).__name__}: {one_line(str(error))})"
-            self._tell(self.ready, BackendUnusable(cause, "check the installation of torch and transformers"))
+            settle(self.ready, BackendUnusable(cause, "check the installation of torch and transformers"))
             return None
-        self._tell(self.ready, loaded)
+        settle(self.ready, loaded)
         return loaded
 
     def _serve(self, loaded: Loaded) -> None:
@@ -189,25 +192,6 @@ class Worker:
             rows, self._waiting = self._waiting, []
         for row in rows:
             row.resolve(error)
-
-    def _free(self) -> None:
-        from skillforge_transformers.engine import free_memory
-
-        free_memory()
-
-    def _tell(self, future: asyncio.Future[Any], outcome: Any) -> None:
-        def settle() -> None:
-            if future.done():
-                return
-            if isinstance(outcome, SkillForgeError):
-                future.set_exception(outcome)
-            else:
-                future.set_result(outcome)
-
-        try:
-            self._loop.call_soon_threadsafe(settle)
-        except RuntimeError:  # the event loop is closed: nobody waits any more
-            return
 
 
 def _explain(row: Row, out_of_memory: bool, text: str) -> RequestRefused:

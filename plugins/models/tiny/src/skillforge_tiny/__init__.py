@@ -14,6 +14,10 @@ WEIGHTS = Path(__file__).parent / "weights"
 """The folder of weights, tokenizer and model card, as transformers loads it."""
 
 
+MAX_TOKENS = 96
+"""Limit of an answer: twice what the longest worked solution of forge-arith takes."""
+
+
 class TinyPrompt(PromptStyle):
     """The question alone, as one user message: all that the model has been shown in training."""
 
@@ -38,7 +42,7 @@ class Tiny(Model):
     default_prompt = "tiny"
     default_backend = "transformers"
     default_backend_options = {"threads": 1}  # a model this small loses more to waiting threads than it gains
-    default_sampling = Sampling(max_tokens=96)
+    default_sampling = Sampling(max_tokens=MAX_TOKENS)
     embedded = True
 
     def location(self) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+
+from skillforge.metrics.intervals import wilson
+from skillforge_tiny import MAX_TOKENS
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from skillforge_forge_arith.generate import ForgeProblem
 
 SPLITS = ("validation", "test", "test-seen")
-MAX_TOKENS = 96
 
 
 class Score(NamedTuple):
@@ -30,16 +31,11 @@ class Score(NamedTuple):
     def share(self) -> float:
         return self.right / self.total
 
-    def interval(self) -> tuple[float, float]:
-        """The 95 % Wilson score interval of the share."""
-        z, n, p = 1.959964, self.total, self.share
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return max(0.0, middle - half), min(1.0, middle + half)
-
     def __str__(self) -> str:
-        low, high = self.interval()
-        return f"{100 * self.share:.1f} % [{100 * low:.1f}, {100 * high:.1f}] n={self.total}"
+        """The share with its 95 % interval, in percent."""
+        interval = wilson(self.right, self.total)
+        assert interval is not None  # a group is made by its first problem
+        return f"{100 * self.share:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}] n={self.total}"
 
 
 def answers(
