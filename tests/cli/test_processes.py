@@ -146,3 +146,10 @@ def test_output_into_a_closed_pipe_is_no_fault(scripted: dict[str, str], tmp_pat
         process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
+
+
+def test_a_terminal_without_unicode_is_served(scripted: dict[str, str], tmp_path: Path) -> None:
+    assert separately(*SUMS, "--out", "run", cwd=tmp_path, env=scripted).code == 0
+    ended = separately("report", "run", cwd=tmp_path, env={**scripted, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
+    assert (ended.code, ended.err) == (0, "")
+    assert "accuracy" in ended.out
