@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping
@@ -93,6 +94,8 @@ class DataSource:
                     self._reads[name] = DataRead(name, hashlib.file_digest(stream, "sha256").hexdigest())
                     stream.seek(0)
                 for number, line in enumerate(stream, 1):
+                    if number == 1:
+                        line = line.removeprefix(codecs.BOM_UTF8)
                     if line.strip():
                         yield Row(f"{name}:{number}", _decode(line, f"{path}:{number}"))
         except OSError as error:

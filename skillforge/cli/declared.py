@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
-from skillforge.errors import SkillForgeError, UsageError
+from skillforge.errors import UsageError
 from skillforge.options import OptionField, describe
 from skillforge.parts.part import PartOptions
 from skillforge.text import one_line
@@ -72,7 +72,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise SkillForgeError(f"{path}{line}: not valid YAML ({one_line(str(error))})", "correct the file") from error
+        problem = getattr(error, "problem", None) or str(error)
+        raise UsageError(f"{path}{line}: not valid YAML ({one_line(problem)})", "correct the file") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise UsageError(f"{path} holds no settings", "write one 'name: value' a line")
     options = content.get("options", {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from skillforge.pipeline.plan import Plan
 from skillforge.pipeline.settings import EvalSettings, make_settings
 from skillforge.registry import default_registry
 from skillforge.runs.directory import RunDirectory, new_run_path
+from skillforge.text import one_line
 
 RUNS = Path("runs")
+CAUSES_SHOWN = 3
 
 
 @click.command("eval")
@@ -65,7 +68,11 @@ def evaluate(
     skillforge eval --benchmark gsm8k --model ./weights --repeats 8 --seed 1
     skillforge eval --resume runs/gsm8k-my-model-20260101-120000
     """
-    base = _stored_settings(resume, out) if resume else read_recipe(recipe) if recipe else {}
+    if retry_errors and not (resume or out):
+        raise UsageError("--retry-errors is for a run that exists", "name it with --resume or --out")
+    if resume and (out or recipe):
+        raise UsageError(f"--resume and --{'out' if out else 'recipe'} exclude each other", "leave one out")
+    base = _stored_settings(resume) if resume else read_recipe(recipe) if recipe else {}
     settings = make_settings(merged(base, _given_settings(values, assignments)))
     plan = Plan(settings, default_registry())
     if dry_run:
@@ -75,9 +82,7 @@ def evaluate(
     return _run(plan, path, retry_errors, as_json, quiet)
 
 
-def _stored_settings(resume: Path, out: Path | None) -> dict[str, Any]:
-    if out is not None:
-        raise UsageError("--resume and --out exclude each other", "leave one out")
+def _stored_settings(resume: Path) -> dict[str, Any]:
     manifest = RunDirectory.open(resume).manifest
     if manifest.command != "eval":
         raise UsageError(f"{resume} was made by '{manifest.command}'", "only an evaluation can be continued")
@@ -113,10 +118,13 @@ def _run(plan: Plan, path: Path, retry_errors: bool, as_json: bool, quiet: bool)
             observer.note(f"all of it is in {path} (report.md, summary.json, samples.jsonl, verdicts.jsonl)")
     if not summary.error:
         return 0
-    unanswered = sum(sample.state == "error" for sample in RunDirectory.open(path).samples())
+    causes = Counter(sample.error or "" for sample in RunDirectory.open(path).samples() if sample.state == "error")
+    unanswered = causes.total()
     if unanswered:
-        retry = f"try them again: skillforge eval --resume {path} --retry-errors"
-        click.echo(f"{unanswered} of {summary.samples} samples are in error; {retry}", err=True)
+        click.echo(f"{unanswered} of {summary.samples} samples are in error:", err=True)
+        for cause, count in causes.most_common(CAUSES_SHOWN):
+            click.echo(f"  {count} x {one_line(cause)}", err=True)
+        click.echo(f"once the cause is gone, try them again: skillforge eval --resume {path} --retry-errors", err=True)
     if unjudged := summary.error - unanswered:
         why = f"verdicts.jsonl says why; then: skillforge grade {path}"
         click.echo(f"{unjudged} of {summary.samples} answers could not be judged; {why}", err=True)

@@ -52,6 +52,8 @@ def list_command(folder: Path, as_json: bool) -> None:
         from skillforge.cli.display import print_tables
 
         cells = [[_cell(name, value) for name, value in row.items()] for row in rows]
+        for row in cells:
+            row[0] = Path(row[0]).name
         print_tables([Table(f"Runs in {folder}", tuple(rows[0]), cells, labels=4)])
 
 

@@ -125,9 +125,17 @@ def _samples(
     file: Path, settings: ImportSettings, problems: _Problems | None, resolved: dict[str, Any]
 ) -> Iterator[Sample]:
     given: dict[str, int] = {}
+    known: dict[str, Problem] = {}
     for number, row in enumerate(DataSource().own_rows(file)):
         problem = problems.find(row, settings) if problems else _problem_of(row, number, settings)
-        for text in _responses(row, settings.response):
+        if known.setdefault(problem.id, problem) != problem:
+            raise row.malformed(
+                f"the id '{one_line(problem.id, 60)}' stood with another question or expected answer before"
+            )
+        texts = list(_responses(row, settings.response))
+        if not texts:
+            raise row.malformed(f"there is no text in {' or '.join(settings.response)}")
+        for text in texts:
             index = given.get(problem.id, 0)
             given[problem.id] = index + 1
             yield Sample(

@@ -12,20 +12,22 @@ from skillforge.errors import Interrupted
 
 
 def run_interruptibly(work: Callable[[], Any]) -> None:
-    """Run the coroutine that `work` makes; the first Ctrl-C or SIGTERM cancels it and raises Interrupted, a second kills."""
+    """Run the coroutine that `work` makes; Ctrl-C, SIGTERM or SIGHUP cancels it and raises Interrupted.
+
+    Further signals change nothing: what was asked for is under way, and ends in a second or two.
+    """
+    received: list[signal.Signals] = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(work())
-        received: list[signal.Signals] = []
 
         def stop(number: signal.Signals) -> None:
-            received.append(number)
-            for each in signals:
-                loop.remove_signal_handler(each)
-            task.cancel()
+            if not received:
+                received.append(number)
+                task.cancel()
 
-        signals = (signal.SIGINT, signal.SIGTERM)
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         with contextlib.suppress(ValueError, RuntimeError):  # outside the main thread there are no handlers
             for each in signals:
                 loop.add_signal_handler(each, stop, each)
@@ -34,6 +36,7 @@ def run_interruptibly(work: Callable[[], Any]) -> None:
         except asyncio.CancelledError:
             if not received:
                 raise
-            raise Interrupted(f"stopped by {received[0].name}") from None
 
     asyncio.run(main())
+    if received:
+        raise Interrupted(f"stopped by {received[0].name}")

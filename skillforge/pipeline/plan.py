@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from skillforge.data import DataSource
-from skillforge.errors import SkillForgeError, UsageError
+from skillforge.errors import BrokenPlugin, SkillForgeError, UsageError
 from skillforge.options import identity
 from skillforge.parts.backend import Backend, Request, Target
 from skillforge.parts.benchmark import Benchmark
@@ -32,7 +32,7 @@ from skillforge.pipeline.resolve import (
 from skillforge.pipeline.settings import EvalSettings, check_address, stored, without_credentials
 from skillforge.registry import Registry
 from skillforge.rollout.single_turn import Job, sample_seed
-from skillforge.text import closest
+from skillforge.text import closest, one_line
 
 
 class Plan:
@@ -62,14 +62,27 @@ class Plan:
 
     def problems(self) -> Iterator[Problem]:
         """The chosen problems in order, as a stream (a list in memory where they are shuffled)."""
-        part: Benchmark = self.benchmark.part
-        problems: Iterable[Problem] = part.problems(self.split, self.benchmark.options, self.source)
+        problems: Iterable[Problem] = self._all_problems()
         if self.settings.ids:
             problems = self._with_ids(problems)
         if self.settings.shuffle is not None:
             problems = list(problems)
             random.Random(self.settings.shuffle).shuffle(problems)
         return itertools.islice(problems, self.settings.limit)
+
+    def _all_problems(self) -> Iterator[Problem]:
+        """What the benchmark yields; a fault in its code is told as such."""
+        part: Benchmark = self.benchmark.part
+        try:
+            for problem in part.problems(self.split, self.benchmark.options, self.source):
+                if not isinstance(problem, Problem):
+                    raise TypeError(f"it yielded {type(problem).__name__}, not a Problem")
+                yield problem
+        except SkillForgeError:
+            raise
+        except Exception as error:
+            fault = f"{type(error).__name__}: {one_line(str(error))}"
+            raise BrokenPlugin(f"the benchmark {self.benchmark.id} failed ({fault})", "tell its author") from error
 
     def count_problems(self) -> int:
         """How many problems are chosen. Reads through them once."""

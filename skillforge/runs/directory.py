@@ -86,6 +86,8 @@ class RunDirectory:
         Raises UsageError, with the differences, where `path` holds a run of another configuration, and SkillForgeError
         where another process writes it.
         """
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{path} is a file, not a folder", "choose another --out")
         with write_errors(path):
             path.mkdir(parents=True, exist_ok=True)
         with run_lock(path):

@@ -275,3 +275,22 @@ def test_an_import_needs_a_grader_and_does_not_overwrite() -> None:
         refused = skillforge(arguments[0], again, *arguments[2:])
         assert refused.code == 2 and "run holds a run already" in refused.err
     assert Path("run/samples.jsonl").read_bytes() == before
+
+
+def test_an_import_that_would_lose_or_mix_up_rows_is_refused() -> None:
+    empty = write_rows({"question": "1+1", "expected_answer": "2", "gen": []}, name="empty.jsonl")
+    ended = skillforge("import", empty, "--response", "gen", "--grader", "scripted-number")
+    assert ended.code == 1 and "empty.jsonl:1: there is no text in gen" in ended.err
+    mixed = write_rows(
+        {"id": "a", "question": "1+1", "expected_answer": "2", "gen": "2"},
+        {"id": "a", "question": "2+2", "expected_answer": "4", "gen": "4"},
+        name="mixed.jsonl",
+    )
+    ended = skillforge("import", mixed, "--response", "gen", "--id-field", "id", "--grader", "scripted-number")
+    assert ended.code == 1 and "mixed.jsonl:2: the id 'a' stood with another question" in ended.err
+
+
+def test_a_file_may_begin_with_a_byte_order_mark() -> None:
+    file = write_rows({"question": "1+1", "expected_answer": "2", "gen": "is 2"})
+    Path(file).write_bytes(b"\xef\xbb\xbf" + Path(file).read_bytes())
+    done("import", file, "--response", "gen", "--grader", "scripted-number", "--out", "run")

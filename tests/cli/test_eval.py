@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from command_line import Ended, skillforge
 
+from skillforge.errors import BackendUnusable
 from skillforge.options import parse
 from skillforge.pipeline.evaluate import evaluate
 from skillforge.pipeline.observer import Silent
@@ -238,8 +239,8 @@ def test_the_command_line_wins_over_the_recipe_option_by_option() -> None:
 @pytest.mark.parametrize(
     ("text", "code", "told"),
     [
-        ("benchmark: [x", 1, "recipe.yaml:1: not valid YAML"),
-        ("benchmark: x\n\tmodel: y", 1, "recipe.yaml:2: not valid YAML"),
+        ("benchmark: [x", 2, "recipe.yaml:1: not valid YAML"),
+        ("benchmark: x\n\tmodel: y", 2, "recipe.yaml:2: not valid YAML"),
         ("- benchmark", 2, "holds no settings"),
         ("", 2, "holds no settings"),
         ("7: 8", 2, "holds no settings"),
@@ -247,7 +248,7 @@ def test_the_command_line_wins_over_the_recipe_option_by_option() -> None:
         ("benchmark: scripted-sums\nmodle: x", 2, "unknown option '--modle'; did you mean 'model'?"),
         ("benchmark: scripted-sums\nlimit: many", 2, "bad value 'many' for option '--limit'"),
         ("benchmark: scripted-sums\ntemperature: .inf", 2, "bad value 'inf' for option '--temperature'"),
-        ("benchmark: !!python/object/apply:os.system ['touch hacked']", 1, "not valid YAML"),
+        ("benchmark: !!python/object/apply:os.system ['touch hacked']", 2, "not valid YAML"),
     ],
 )
 def test_bad_recipes(text: str, code: int, told: str) -> None:
@@ -325,18 +326,20 @@ def test_a_server_that_dies_leaves_a_run_to_continue() -> None:
 def test_an_unusable_server_leaves_nothing_new_and_destroys_nothing_old() -> None:
     ended = run("-o", "backend.unusable=wrong key", code=1)
     assert ended.err.endswith("Error: wrong key; start it\n") and not Path("run").exists()
-    run("-o", "backend.crash=true", code=1)  # a run without samples, which was there before
+    run()
+    for name in ("samples.jsonl", "verdicts.jsonl"):  # a run without samples, which was there before
+        Path("run", name).write_bytes(b"")
     before = Path("run/run.json").read_text()
-    skillforge("eval", "--resume", "run", "-o", "backend.crash=false", "-o", "backend.unusable=wrong key")
+    assert skillforge("eval", "--resume", "run", "-o", "backend.unusable=wrong key").code == 1
     assert json.loads(Path("run/run.json").read_text())["identity"] == json.loads(before)["identity"]
     assert skillforge("eval", "--resume", "run", "-o", "backend.unusable=", "--quiet").code == 0
 
 
 def test_a_bug_in_a_backend_is_told_without_traceback() -> None:
     ended = run("-o", "backend.crash=true", code=1)
-    assert "internal error, KeyError: 'a bug in the backend'; run it again with --debug" in ended.err
-    assert "Traceback" not in ended.err and state("run") == "failed"
-    with pytest.raises(KeyError):
+    assert "the backend raised KeyError: 'a bug in the backend'; tell the author of its plugin" in ended.err
+    assert "Traceback" not in ended.err and not Path("run").exists()
+    with pytest.raises(BackendUnusable):
         skillforge(*SUMS, "--out", "run", "-o", "backend.crash=true", "--debug")
 
 
@@ -419,3 +422,23 @@ def test_what_is_not_on_the_line_is_not_needed_to_resume() -> None:
     Path("run/samples.jsonl").write_bytes(b"")
     assert skillforge("eval", "--resume", "run", "--quiet").code == 0
     assert len(ids("run")) == 4
+
+
+def test_the_causes_of_errors_are_shown() -> None:
+    ended = run("-o", "backend.refuse=What is 3 ", code=3)
+    assert "1 of 12 samples are in error:" in ended.err
+    assert "  1 x " in ended.err
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--retry-errors",), "--retry-errors is for a run that exists"),
+        (("--resume", "x", "--recipe", "y"), "--resume and --recipe exclude each other"),
+        (("--out", "a-file"), "a-file is a file, not a folder"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(more: tuple[str, ...], told: str) -> None:
+    Path("a-file").write_text("")
+    ended = skillforge(*SUMS, *more)
+    assert ended.code == 2 and told in ended.err

@@ -153,3 +153,14 @@ def test_a_terminal_without_unicode_is_served(scripted: dict[str, str], tmp_path
     ended = separately("report", "run", cwd=tmp_path, env={**scripted, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
     assert (ended.code, ended.err) == (0, "")
     assert "accuracy" in ended.out
+
+
+def test_a_second_signal_changes_nothing(scripted: dict[str, str], tmp_path: Path) -> None:
+    arguments = (*SUMS, "-o", "backend.hang_after=8", "-o", "backend.padding=9000", "--concurrency", 2)
+    with started(*arguments, "--out", "run", cwd=tmp_path, env=scripted) as process:
+        wait_for(tmp_path / "run" / "samples.jsonl", 1, process)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors and "continue with" in errors

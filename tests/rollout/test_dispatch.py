@@ -116,6 +116,33 @@ def test_an_unusable_backend_ends_the_run_before_the_first_answer_only(pauses: l
         asyncio.run(after_one())
 
 
+def test_a_key_that_stops_working_ends_the_run_after_a_few(pauses: list[float]) -> None:
+    async def revoked() -> list[type[Exception]]:
+        dispatcher = Dispatcher(Scripted(GOOD, *[BackendUnusable("wrong key")] * 20), Limiter(1), 3)
+        await dispatcher.complete(REQUEST)
+        ends: list[type[Exception]] = []
+        while BackendUnusable not in ends:
+            try:
+                await dispatcher.complete(REQUEST)
+            except (GaveUp, BackendUnusable) as error:
+                ends.append(type(error))
+        return ends
+
+    assert asyncio.run(revoked()) == [GaveUp] * 9 + [BackendUnusable]
+
+
+def test_a_server_that_dies_after_an_answer_ends_the_run_and_costs_no_sample(pauses: list[float]) -> None:
+    gone = RequestFailed("connection refused", connection=True)
+
+    async def dies() -> None:
+        dispatcher = Dispatcher(Scripted(GOOD, *[gone] * 9), Limiter(1), 3)
+        await dispatcher.complete(REQUEST)
+        await dispatcher.complete(REQUEST)
+
+    with pytest.raises(BackendUnusable, match="connection refused, 4 times in a row"):
+        asyncio.run(dies())
+
+
 def test_a_server_that_is_gone_ends_the_run(pauses: list[float]) -> None:
     with pytest.raises(BackendUnusable, match="connection refused, 4 times in a row; start the server again"):
         complete(Scripted(RequestFailed("connection refused", connection=True)))
