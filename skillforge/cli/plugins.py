@@ -149,13 +149,10 @@ def check_command(
 
 def _target(model: str, base_url: str | None) -> Target:
     from skillforge.parts.backend import Target
-    from skillforge.parts.model import Model, ModelRef
+    from skillforge.pipeline.resolve import find_model
     from skillforge.registry import default_registry
 
-    installed = any(model in (entry.name, entry.id) for entry in default_registry().entries("model"))
-    part = default_registry().get("model", model) if installed else None
-    location = part.location() if isinstance(part, Model) else model
-    return Target(ModelRef(part.name if part else model, location), base_url)
+    return Target(find_model(model, base_url, default_registry())[0], base_url)
 
 
 def _entries_of(package: str | None, entries: list[PartEntry]) -> list[PartEntry]:

@@ -19,6 +19,7 @@ from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.transcript import Prompt
 from skillforge.pipeline.resolve import (
+    Chosen,
     choose,
     choose_backend,
     find_data_dir,
@@ -43,7 +44,7 @@ class Plan:
         if settings.base_url is not None:
             check_address(settings.base_url)
         refuse_strange_kinds(settings)
-        self.model, self._model_part = find_model(settings, registry)
+        self.model, self._model_part = find_model(settings.model, settings.base_url, registry)
         self.benchmark = choose("benchmark", settings.benchmark, settings, registry)
         benchmark: Benchmark = self.benchmark.part
         self.split = find_split(benchmark, settings.split)
@@ -131,15 +132,7 @@ class Plan:
             "prompt_sha256": self.prompt_sha256(),
             "data": {read.name: read.sha256 for read in self.source.reads},
             "sampling": msgspec.to_builtins(self.sampling),
-            "options": {
-                kind: {"id": chosen.id, **identity(chosen.options)}
-                for kind, chosen in (
-                    ("benchmark", self.benchmark),
-                    ("prompt", self.prompt),
-                    ("grader", self.grader),
-                    ("backend", self.backend),
-                )
-            },
+            "options": {kind: {"id": chosen.id, **identity(chosen.options)} for kind, chosen in self._chosen().items()},
         }
 
     def resolved(self) -> dict[str, Any]:
@@ -159,12 +152,7 @@ class Plan:
             "repeats": self.settings.repeats,
             "concurrency": self.settings.concurrency,
             "data_dir": str(self.source.data_dir) if self.source.data_dir else None,
-            "options": {
-                "benchmark": msgspec.to_builtins(self.benchmark.options),
-                "prompt": msgspec.to_builtins(self.prompt.options),
-                "grader": msgspec.to_builtins(self.grader.options),
-                "backend": msgspec.to_builtins(self.backend.options),
-            },
+            "options": {kind: msgspec.to_builtins(chosen.options) for kind, chosen in self._chosen().items()},
         }
 
     def places(self) -> dict[str, str]:
@@ -173,7 +161,11 @@ class Plan:
         return found if self._model_part else {**found, "model": self.model.name}
 
     def plugins(self) -> dict[str, str]:
-        return {chosen.id: chosen.version for chosen in (self.benchmark, self.prompt, self.grader, self.backend)}
+        """Id of each part that is used -> version of its package."""
+        return {chosen.id: chosen.version for chosen in self._chosen().values()}
+
+    def _chosen(self) -> dict[str, Chosen]:
+        return {"benchmark": self.benchmark, "prompt": self.prompt, "grader": self.grader, "backend": self.backend}
 
     def prompt_sha256(self) -> str:
         """Fingerprint of how a problem is asked: the rendering of a stand-in question, and the stop strings."""

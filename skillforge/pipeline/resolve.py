@@ -52,14 +52,13 @@ def refuse_strange_kinds(settings: EvalSettings) -> None:
             raise UsageError(f"unknown part '{kind}' in option '{kind}.…'", closest(kind, KINDS_WITH_OPTIONS))
 
 
-def find_model(settings: EvalSettings, registry: Registry) -> tuple[ModelRef, Model | None]:
+def find_model(name: str | None, base_url: str | None, registry: Registry) -> tuple[ModelRef, Model | None]:
     """The model as backends are told of it, and its part where a package brings it.
 
-    `--model` is the name of an installed one, one of its hub ids, a folder, any other hub id, or what a server calls it.
+    `name` is that of an installed one, one of its hub ids, a folder, any other hub id, or what a server calls it.
     """
-    name = settings.model
     if name is None:
-        part: Any = _embedded_model(settings, registry)
+        part: Any = _embedded_model(base_url, registry)
     elif any(name in (entry.name, entry.id) for entry in registry.entries("model")):
         part = registry.get("model", name)
     else:
@@ -67,13 +66,13 @@ def find_model(settings: EvalSettings, registry: Registry) -> tuple[ModelRef, Mo
     if isinstance(part, Model):
         return ModelRef(name or part.name, part.location()), part
     assert name is not None
-    if settings.base_url is None and Path(name).is_dir():
+    if base_url is None and Path(name).is_dir():
         name = str(Path(name).resolve())  # the same folder, wherever the run is continued from
     return ModelRef(name, name), None
 
 
-def _embedded_model(settings: EvalSettings, registry: Registry) -> Model:
-    if settings.base_url is not None:
+def _embedded_model(base_url: str | None, registry: Registry) -> Model:
+    if base_url is not None:
         raise UsageError("--base-url is set, but no model", "name one that the server has with --model")
     found = [part for part in registry.all_parts("model") if isinstance(part, Model) and part.embedded]
     if len(found) != 1:

@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -137,17 +136,6 @@ class RunDirectory:
     def verdict_log(self, samples: RowLog | None = None) -> RowLog:
         """The log of verdicts; with `samples`, no verdict is on disk before its sample."""
         return RowLog(self.verdicts_path, samples)
-
-    def summary(self) -> dict[str, Any]:
-        """The content of summary.json. Raises SkillForgeError where the run has none yet."""
-        try:
-            found: dict[str, Any] = msgspec.json.decode(self.summary_path.read_bytes())
-        except FileNotFoundError:
-            raise SkillForgeError(
-                f"{self.path} has no summary yet (its state is '{self.manifest.state}')",
-                f"finish it: skillforge eval --resume {self.path}; or grade what is there: skillforge grade {self.path}",
-            ) from None
-        return found
 
     def _superseded_lines(self) -> set[int]:
         """Numbers of the lines (from 0) in state `error` whose sample was tried again later."""
