@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillforge_math_grader.check import check, group
+from skillforge_math_grader import check, group
 
 STEADY = settings(deadline=None)
 ANSWERS = st.one_of(

@@ -1,87 +1,154 @@
-"""Whether two answers are the same: symmetric, reflexive, exact, and bounded in time for any text."""
+"""Whether two answers are the same: staged, three-valued, exact, and bounded in time and memory for any text."""
 
 from __future__ import annotations
 
-import functools
-from collections import defaultdict
-from collections.abc import Sequence
-from fractions import Fraction
-from typing import NamedTuple
+import re
+import time
+from dataclasses import dataclass, field
 
-from skillforge_math_grader.normal import normalise, text_key
-from skillforge_math_grader.numbers import Number, parse_number
+from skillforge_math_grader.answer import Answer, other_reading, read
+from skillforge_math_grader.comparing import compare
+from skillforge_math_grader.finding import OUTCOMES, Finding, Heard, Outcome, listening, stage
+from skillforge_math_grader.policy import POLICIES, PRESETS, Policy
+from skillforge_math_grader.tree import describe
+from skillforge_math_grader.words import date_of, same_time, time_of
 
-
-class Check(NamedTuple):
-    """The outcome, and how it came about."""
-
-    equal: bool
-    how: str
-
-
-class Canonical(NamedTuple):
-    """An answer as it is compared: its number where it is one, else its text."""
-
-    text: str
-    number: Number | None
+_WHOLE = re.compile(r"\$?(-?[0-9]{1,18})\$?")
+_CHOSEN = re.compile(
+    r"(?:(?:the )?(?:option|choice|answer)(?: is)?:? )?(?:\((?P<a>[A-Ja-j])\)|(?P<b>[A-Ja-j])(?=$|[.:)]))[.:)]?(?P<rest> .*)?"
+)
 
 
-def canonical(answer: str) -> Canonical:
-    """The canonical form of `answer`."""
-    return _canonical_cached(answer) if len(answer) <= 100 else _canonical(answer)
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `check` found. `stage` names the test that decided; time is no part of equality."""
+
+    outcome: Outcome
+    stage: str
+    reason: str
+    milliseconds: float = field(default=0.0, compare=False)
+
+    @property
+    def equal(self) -> bool:
+        """Whether the answers are the same; an undecided pair is not."""
+        return self.outcome == "equal"
 
 
-def check(first: str, second: str) -> Check:
-    """Compare two answers.
+def check(expected: str, predicted: str, policy: str = "default") -> Verdict:
+    """Compare two answers under a policy: `default`, `strict`, `hendrycks`, `prm800k` or `nemo-2024`.
 
-    Numbers are compared as exact fractions, without tolerance. A percent sign on one side only may mean either that the
-    other left it out (50% and 50) or that the other is the fraction (50% and 0.5); both are equal, and `how` says which.
+    Never raises on any text, and evaluates none as code. Symmetric, but for the rule that an expected decimal may be a
+    rounded one, and for the presets. Raises ValueError for a policy that is not there.
     """
-    if first == second:
-        return Check(True, "identical text")
-    one, two = canonical(first), canonical(second)
-    if one.number and two.number:
-        return _check_numbers(one.number, two.number)
-    if one.number or two.number:
-        return Check(False, "a number and a text")
-    return Check(True, "same text") if one.text == two.text else Check(False, "different texts")
+    started = time.perf_counter()
+    if policy in PRESETS:
+        from skillforge_math_grader.presets import decide
+
+        equal, reason = decide(policy, expected, predicted)
+        finding = Finding(equal, policy, reason)
+    elif policy in POLICIES:
+        finding = _find(expected, predicted, POLICIES[policy])
+    else:
+        raise ValueError(f"no policy '{policy}': there are {', '.join((*POLICIES, *PRESETS))}")
+    milliseconds = (time.perf_counter() - started) * 1000
+    return Verdict(OUTCOMES[finding.equal], finding.stage, finding.reason, milliseconds)
 
 
-def group(answers: Sequence[str]) -> list[int]:
-    """Number of the class of each answer, in near-linear time; class numbers are in order of first appearance.
-
-    Classes are by value. An answer in percent joins the bare number where it is among the answers (50% and 50), else the
-    fraction (50% and 0.5).
-    """
-    forms = [canonical(answer) for answer in answers]
-    bare = {form.number.value for form in forms if form.number and not form.number.percent}
-    numbers: defaultdict[object, int] = defaultdict(lambda: len(numbers))
-    return [numbers[_group_key(form, bare)] for form in forms]
-
-
-def _canonical(answer: str) -> Canonical:
-    text = normalise(answer)
-    number = parse_number(text)
-    return Canonical("" if number else text_key(text), number)
+def explain(expected: str, predicted: str, policy: str = "default") -> list[Heard]:
+    """How `check` comes to its verdict: what each side is read as, then all stages that were tried."""
+    heard: list[Heard] = []
+    for side, text in (("expected", expected), ("predicted", predicted)):
+        started = time.perf_counter()
+        answer = read(text)
+        reading = (answer.fault and f"text, because {answer.fault}: {answer.text}") or describe(answer.node)
+        heard.append(Heard(f"read {side}", reading, None, (time.perf_counter() - started) * 1000))
+    with listening() as stages:
+        check(expected, predicted, policy)
+    return heard + stages
 
 
-_canonical_cached = functools.lru_cache(maxsize=4096)(_canonical)
+def _find(expected: str, predicted: str, policy: Policy) -> Finding:
+    if (finding := _identical_or_whole(expected, predicted)) is not None:
+        return finding
+    one, two = read(expected), read(predicted)
+    for rule in (_same_style, _choices, _times):
+        if (finding := rule(one, two, policy)) is not None:
+            return finding
+    finding = _shapes(one, two, policy)
+    if finding.equal:
+        return finding
+    return _other_readings(expected, predicted, policy) or _honest(finding, one, two)
 
 
-def _check_numbers(one: Number, two: Number) -> Check:
-    if one.value == two.value:
-        return Check(True, "equal numbers" if one.percent == two.percent else "equal numbers, percent sign left out")
-    if one.percent != two.percent:
-        percent, other = (one, two) if one.percent else (two, one)
-        if percent.value == other.value * 100:
-            return Check(True, "equal numbers, percent as a fraction")
-    return Check(False, "different numbers")
+@stage("identical")
+def _identical_or_whole(expected: str, predicted: str) -> Finding | None:
+    """The same text, or whole numbers, as most answers to word problems are."""
+    if expected == predicted:
+        return Finding(True, "identical", "the same text")
+    if (one := _WHOLE.fullmatch(expected)) and (two := _WHOLE.fullmatch(predicted)):
+        equal = int(one[1]) == int(two[1])
+        return Finding(equal, "numbers", "equal numbers" if equal else "different numbers")
+    return None
 
 
-def _group_key(form: Canonical, bare: set[Fraction]) -> object:
-    if form.number is None:
-        return form.text
-    value, percent = form.number
-    if percent and value not in bare and value / 100 in bare:
-        return value / 100
-    return value
+@stage("same style")
+def _same_style(one: Answer, two: Answer, policy: Policy) -> Finding | None:
+    """The same text after normalisation; nothing but another empty answer equals an empty one."""
+    if one.key == two.key:
+        return Finding(True, "identical", "the same text but for style")
+    return None if one.text and two.text else Finding(False, "identical", "an empty answer")
+
+
+@stage("shapes")
+def _shapes(one: Answer, two: Answer, policy: Policy) -> Finding:
+    try:
+        return compare(one.node, two.node, policy)
+    except RecursionError:
+        return Finding(None, "shape", "nested too deep")
+
+
+def _honest(finding: Finding, one: Answer, two: Answer) -> Finding:
+    """What could not be read was not compared."""
+    fault = one.fault or two.fault
+    return Finding(None, "text", f"not understood: {fault}") if fault and finding.stage == "text" else finding
+
+
+@stage("other readings")
+def _other_readings(expected: str, predicted: str, policy: Policy) -> Finding | None:
+    """`1,234` may be two numbers where the other side is a list."""
+    one, two = read(expected), read(predicted)
+    for first, second in ((other_reading(expected), two), (one, other_reading(predicted))):
+        if first is not None and second is not None and (finding := _shapes(first, second, policy)).equal:
+            return finding
+    return None
+
+
+@stage("choices")
+def _choices(one: Answer, two: Answer, policy: Policy) -> Finding | None:
+    """A letter of a multiple choice against another spelling of it."""
+    for expected, predicted in ((one, two), (two, one)):
+        letter = re.fullmatch(r"\(?([A-J])[.):]*", expected.text)
+        if letter is None:
+            continue
+        chosen = _CHOSEN.fullmatch(predicted.text)
+        if chosen is None:
+            continue
+        other = chosen["a"] or chosen["b"]
+        if not other.isupper() and not policy.synonyms:
+            continue
+        if chosen["rest"] and re.search(r"(?i)\b(?:or|and|not)\b|,", chosen["rest"]):
+            return Finding(False, "choice", "more than a letter")
+        equal = letter[1] == other.upper()
+        return Finding(equal, "choice", "the same letter" if equal else "different letters")
+    return None
+
+
+@stage("dates and times")
+def _times(one: Answer, two: Answer, policy: Policy) -> Finding | None:
+    date_a, date_b = date_of(one.text), date_of(two.text)
+    if date_a and date_b:
+        return Finding(date_a == date_b, "date", "the same day" if date_a == date_b else "different days")
+    if (time_a := time_of(one.text)) and (time_b := time_of(two.text)):
+        equal = same_time(time_a, time_b)
+        return Finding(equal, "time", "the same time" if equal else "different times")
+    return None

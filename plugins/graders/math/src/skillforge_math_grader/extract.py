@@ -3,114 +3,166 @@
 from __future__ import annotations
 
 import re
-from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal
 
-from skillforge_math_grader.normal import normalise
-from skillforge_math_grader.numbers import parse_number
+from skillforge_math_grader.boxes import boxed_answer
+from skillforge_math_grader.choices import choice_statement, letter_in, lone_letter, stated_letter
+from skillforge_math_grader.phrases import answer_phrase
+from skillforge_math_grader.spans import (
+    BLANKS,
+    NUMBER,
+    Extraction,
+    extraction,
+    has_maths,
+    last_number,
+    maths_spans,
+    trimmed,
+)
+
+__all__ = ["MAX_READ", "RULES", "Extraction", "Kind", "extract"]
 
 MAX_READ = 100_000
 """Characters that are read, from the end of the text: a final answer stands last."""
 
-_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*+\{)|\\.|[{}]", re.DOTALL)
+Kind = Literal["math", "number", "choice", "text"]
+"""What the answer is: a mathematical object, one number, the letter of an option, or words."""
+
+RULES = (
+    "boxed list",
+    "boxed",
+    "earlier box",
+    "unclosed box",
+    "####",
+    "answer phrase",
+    "choice statement",
+    "lone letter",
+    "last maths",
+    "last number",
+)
+"""The names of all rules, the most trusted first."""
+
+_STATED = RULES[:6]
+_DEFAULT_RULES: dict[str, frozenset[str]] = {
+    "math": frozenset((*_STATED, "last maths", "last number")),
+    "number": frozenset((*_STATED, "last number")),
+    "choice": frozenset((*_STATED, "choice statement", "lone letter")),
+    "text": frozenset(_STATED),
+}
+_BOX_RULES = frozenset(RULES[:4])
+
 _HASHES = re.compile(r"(?<!#)####(?!#)([^\n]*+)")
 _PROSE = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2}")
-_PHRASE = re.compile(r"(?i:\banswer\b)[\s*]*+(?i:is\b|:|=)|^A:", re.MULTILINE)
-_PHRASE_ANSWER = re.compile(r"(?:[\s:*]|\$\$\s|\\\[\s)*+([^\n]*+)")
-_SENTENCE_END = re.compile(r"\.(?=\s|$)")
-_NUMBER = re.compile(
-    r"(?:(?<![\w.,)\]}])[-−])?(?<![\w.])[$€£]?(?:[0-9]{1,3}(?:,[0-9]{3})++(?![0-9])|[0-9]++|(?=\.[0-9]))(?:\.[0-9]++)?"
-    r"(?:/[0-9]++)?%?"
-)
+_NUMBER_WITH_UNIT = re.compile(r"[\s*$€£+−-]*+[0-9][0-9.,/]*+(?<![.,])%?+(?:\s++[a-z]{1,12}){0,3}+[\s*.]*+")
+_COUNTED = re.compile(r"[\s*]*+(?:[0-9]++[.)]|(?:answer|case|conclusion|final|part|solution|step)\b)", re.IGNORECASE)
+_EMPTY_BOX = re.compile(r"\\(?:boxed|fbox)\s*+(?:\{\s*+\}?)?")
+_NAME = re.compile(r"\s*+(?:\\(?:angle|triangle|overline|vec)\b\s*+)?\{?[A-Za-z]{1,3}(?:_\{?\w+\}?)?'?(?:\([a-z]\))?\}?\s*+")
 
 
-class Extraction(NamedTuple):
-    """The final answer, the rule that found it, and where it stands in the text (start, end)."""
+def extract(text: str, kind: Kind = "math", rules: Sequence[str] | None = None) -> Extraction | None:
+    """The final answer in `text`, by the most trusted of `rules` that finds one. Raises ValueError for an unknown rule.
 
-    answer: str
-    rule: str
-    span: tuple[int, int]
+    Private reasoning does not count: reading starts after the last `</think>` and ends at a `<think>` that is never
+    closed. Of what is left, the last `MAX_READ` characters are read. The rules, the most trusted first:
 
+    - `boxed list`: the last boxes (`\\boxed`, `\\fbox`, `\\framebox`) if only commas, `and`, `or` and blanks part them;
+      the answer lists their contents, the span reaches from the first to the last
+    - `boxed`: the last box that is not blank. A unit directly after it (`\\boxed{12}\\text{ cm}`) belongs to the answer,
+      and the span then holds the closing brace too
+    - `earlier box`: the last closed box, where a later one that is cut off starts to repeat it or breaks off in a formula
+    - `unclosed box`: the last box if it is never closed, to the end of its maths or line
+    - `####`: the last `#### x` that is not a Markdown heading
+    - `answer phrase`: the last "answer is x", "answer: x", line "A: x" or heading "Answer" with x below it
+    - `choice statement`: "option B is correct", "the correct choice is B"
+    - `lone letter`: a letter that is all of the last line
+    - `last maths`: the content of the last maths span that is more than a name; a name if no number follows it
+    - `last number`: the last number in running text
 
-def extract(text: str) -> Extraction | None:
-    """The final answer in `text`, by the first rule that finds one.
+    `kind` tells how the answer is read, and by which rules if `rules` is None:
 
-    The rules: the last balanced `\\boxed{}` or `\\fbox{}`, or else an unclosed one; the last `#### x` that is not a heading;
-    the last "answer is x", "answer: x" or line "A: x"; the last number. Private reasoning does not count: reading starts
-    after the last `</think>` and ends at a `<think>` that is never closed.
+    - `math`: all but `choice statement` and `lone letter`
+    - `number`: as `math` but for `last maths`; an answer in a phrase must hold a number
+    - `choice`: all but `last maths` and `last number`; the answer is the letter alone, A to J, in upper case
+    - `text`: boxes, `####` and `answer phrase`
     """
+    allowed = _DEFAULT_RULES[kind] if rules is None else frozenset(rules)
+    if not allowed.issubset(RULES):
+        raise ValueError(f"unknown rule {min(allowed.difference(RULES))!r}; known are {', '.join(RULES)}")
     start = text.rfind("</think>")
     start = 0 if start < 0 else start + len("</think>")
     end = text.find("<think>", start)
     end = len(text) if end < 0 else end
     start = max(start, end - MAX_READ)
     read = text[start:end]
-    for rule in (_boxed, _hashes, _phrase, _last_number):
-        found = rule(read)
-        if found:
-            (first, last) = found.span
-            return found._replace(span=(start + first, start + last))
+    for names, find in _FINDERS:
+        if not allowed.isdisjoint(names):
+            found = find(read, kind, allowed)
+            if found:
+                first, last = found.span
+                return Extraction(found.answer, found.rule, (start + first, start + last))
     return None
 
 
-def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    matches = deque(pattern.finditer(text), maxlen=1)
-    return matches[0] if matches else None
+def _boxed(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
+    found = boxed_answer(text, rules)
+    if found and kind == "choice":
+        return None if found.rule == "boxed list" else letter_in(text, found)
+    return found
 
 
-def _found(text: str, start: int, end: int, rule: str) -> Extraction | None:
-    """The answer between `start` and `end` without blanks and bold marks around it, if anything is left."""
-    answer = text[start:end].strip().strip("*").strip()
-    start = text.index(answer, start)
-    return Extraction(answer, rule, (start, start + len(answer))) if answer else None
-
-
-def _boxed(text: str) -> Extraction | None:
-    first = min((at for at in (text.find("\\boxed"), text.find("\\fbox")) if at >= 0), default=None)
-    if first is None:
-        return None
-    best: Extraction | None = None
-    opened: list[int] = []  # where the content of each open brace starts if it is a box, else -1
-    for token in _TOKEN.finditer(text, first):
-        if token["box"]:
-            opened.append(token.end())
-        elif token[0] == "{":
-            opened.append(-1)
-        elif token[0] == "}" and opened:
-            start = opened.pop()
-            if start >= 0 and (best is None or start > best.span[0]):
-                best = _found(text, start, token.start(), "boxed") or best  # models quote the empty \boxed{}
-    boxes = [start for start in opened if start >= 0]
-    if best or not boxes:
-        return best
-    line_end = text.find("\n", boxes[-1])
-    return _found(text, boxes[-1], len(text) if line_end < 0 else line_end, "unclosed box")
-
-
-def _hashes(text: str) -> Extraction | None:
-    if "####" not in text:
-        return None
-    for found in reversed(list(_HASHES.finditer(text))):
-        # "#### Step 2" is a Markdown heading.
-        if _PROSE.search(found[1]) and not parse_number(normalise(found[1][:200])):
+def _hashes(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
+    at = text_end = len(text.rstrip())
+    while (limit := at) and (at := text.rfind("####", 0, limit)) >= 0:
+        line = _HASHES.match(text, at, limit)
+        if line is None or _is_heading(line[1], kind, is_last=line.end() == text_end):
             continue
-        answer = _found(text, *found.span(1), "####")
-        if answer:
-            return answer
+        found = extraction(text, *trimmed(text, *line.span(1), BLANKS + "*", BLANKS + "*."), "####")
+        if found and kind == "choice":
+            found = letter_in(text, found)
+        if found:
+            return found
     return None
 
 
-def _phrase(text: str) -> Extraction | None:
-    last = _last(_PHRASE, text)
-    if last is None:
+def _is_heading(content: str, kind: str, is_last: bool) -> bool:
+    """Whether `#### content` is a Markdown heading: prose that other lines follow, or that counts steps."""
+    if not _PROSE.search(content) or _NUMBER_WITH_UNIT.fullmatch(content):
+        return False
+    return not is_last or kind == "number" or _COUNTED.match(content) is not None
+
+
+def _phrase(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
+    return stated_letter(text) if kind == "choice" else answer_phrase(text, kind)
+
+
+def _last_maths(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
+    spans = maths_spans(text, 0, len(text)) if has_maths(text) else []
+    if not spans or (_NAME.fullmatch(text, *spans[-1].inner) and NUMBER.search(text, spans[-1].end)):
         return None
-    found = _PHRASE_ANSWER.match(text, last.end())
-    assert found is not None  # it matches the empty text
-    start, end = found.span(1)
-    sentence = _SENTENCE_END.search(text, start, end)
-    return _found(text, start, sentence.start() if sentence else end, "answer phrase")
+    named = None
+    for span in reversed(spans):
+        found = extraction(text, *trimmed(text, *span.inner, right=BLANKS + ".,;"), "last maths")
+        if found is None or _EMPTY_BOX.fullmatch(found.answer):
+            continue
+        if kind == "choice":
+            return letter_in(text, found)
+        if not _NAME.fullmatch(found.answer):
+            return found
+        named = named or found
+    return named
 
 
-def _last_number(text: str) -> Extraction | None:
-    last = _last(_NUMBER, text)
-    return _found(text, *last.span(), "last number") if last else None
+def _last_number(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
+    last = last_number(text)
+    return extraction(text, *last.span(), "last number") if last and kind != "choice" else None
+
+
+_FINDERS: tuple[tuple[frozenset[str], Callable[[str, str, frozenset[str]], Extraction | None]], ...] = (
+    (_BOX_RULES, _boxed),
+    (frozenset(["####"]), _hashes),
+    (frozenset(["answer phrase"]), _phrase),
+    (frozenset(["choice statement"]), lambda text, kind, rules: choice_statement(text)),
+    (frozenset(["lone letter"]), lambda text, kind, rules: lone_letter(text)),
+    (frozenset(["last maths"]), _last_maths),
+    (frozenset(["last number"]), _last_number),
+)

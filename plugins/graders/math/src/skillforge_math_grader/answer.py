@@ -1,0 +1,144 @@
+"""An answer as it is compared: its normal text, and what it is read as."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from skillforge_math_grader.normal import MAX_CHARS, normalise, plain, text_key, unboxed
+from skillforge_math_grader.numbers import read_number
+from skillforge_math_grader.parsing import parse
+from skillforge_math_grader.tokens import Unreadable, has_grouped_digits
+from skillforge_math_grader.tree import Add, Based, Group, Node, Number, Quantity, Text
+from skillforge_math_grader.units import convertible, find_unit
+from skillforge_math_grader.words import fold, is_words, listed_words, meaning, number_in_words
+
+_DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}|(?<=^0,)[0-9]+)")
+_BASED = re.compile(r"(?P<digits>-?[0-9A-Fa-f]{1,200}(?:\.[0-9A-Fa-f]{1,200})?)_\{?(?P<base>[0-9]{1,2})\}?")
+_COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)? [A-Za-z]{1,12}(?:,? and |,? )){1,3}[0-9]+(?:\.[0-9]+)? [A-Za-z]{1,12}")
+_INTRODUCTION = re.compile(
+    r"^(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final )?answer(?: is| =)?:? ", re.IGNORECASE
+)
+_BOLD = re.compile(r"(?<![*\w])\*\*(?P<inner>[^*]+)\*\*(?![*\w])")
+_PARENTHESES = re.compile(r"(\()+")
+
+
+class Answer(NamedTuple):
+    """`key`: what identical answers share. `node`: the first reading. `fault`: why there is no better one than its text."""
+
+    text: str
+    key: str
+    node: Node
+    fault: str | None = None
+
+
+def read(answer: str) -> Answer:
+    """The answer in `answer`. Never raises; time and memory are linear in its length."""
+    return _read_cached(answer) if len(answer) <= 300 else _read(answer)
+
+
+def other_reading(answer: str) -> Answer | None:
+    """`12,345` as two numbers where the first reading took it for one, and the other way round; `1,22` as a decimal."""
+    if len(answer) > MAX_CHARS or "," not in answer:
+        return None
+    text = _undressed(answer)
+    if _DECIMAL_COMMA.fullmatch(text):
+        return _read(text.replace(",", "."))
+    if not has_grouped_digits(text):
+        return None
+    try:
+        return Answer(text, text, parse(text, join_groups=False))
+    except Unreadable:
+        return None
+
+
+def _read(answer: str) -> Answer:
+    if len(answer) > MAX_CHARS:
+        # Blanks cost nothing to take away, and many a hostile text is made of them.
+        answer = answer.strip()
+        if len(answer) > MAX_CHARS:
+            return Answer(answer, answer, Text(answer), "it is too long to be read")
+    plain_text = _undressed(answer)
+    text = _INTRODUCTION.sub("", normalise(plain_text))
+    key = text_key(text)
+    node = read_number(text) or _based(text) or _words(text) or _compound(text)
+    if node is not None:
+        return Answer(text, key, node)
+    try:
+        return Answer(text, key, parse(plain_text))
+    except Unreadable as error:
+        return Answer(text, key, Text(meaning(fold(text))), str(error))
+
+
+_read_cached = lru_cache(maxsize=4096)(_read)
+
+
+def _undressed(answer: str) -> str:
+    """Plain text without boxes, Markdown, delimiters of mathematics, a final full stop and doubled brackets."""
+    text = unboxed(answer) if "box" in answer else answer
+    if "*" in text:
+        text = _BOLD.sub(r"\g<inner>", text)
+    text = plain(text.strip(" `\n\t\r"))
+    text = text.strip().strip("$").strip()
+    if not text.endswith("..."):
+        text = text.rstrip(" .,;:\\") if not text.endswith(r"\}") else text
+    return _without_doubled_brackets(text)
+
+
+def _without_doubled_brackets(text: str) -> str:
+    """`((5))` becomes `(5)`, however deep."""
+    opened = _PARENTHESES.match(text)
+    if opened is None or not text.endswith("))"):
+        return text
+    pairs = min(opened.end(), len(text) - len(text.rstrip(")")))
+    depth = lowest = 0
+    for char in text[opened.end() : len(text) - pairs]:
+        depth += (char == "(") - (char == ")")
+        lowest = min(lowest, depth)
+    pairs = min(pairs, opened.end() + lowest)  # brackets that close further inside are no wrapping
+    return text[pairs - 1 : len(text) - pairs + 1] if pairs > 1 and depth <= 0 else text
+
+
+def _based(text: str) -> Node | None:
+    found = _BASED.fullmatch(text)
+    if found is None or not any(char.isdigit() for char in found["digits"]):
+        return None
+    return Based(found["digits"].upper(), int(found["base"]))
+
+
+def _words(text: str) -> Node | None:
+    if text.upper() in ("N/A", "NA"):
+        return Text("n/a")
+    if len(text) < 500 and len(items := listed_words(text)) > 1:
+        return Group("", tuple(Text(meaning(fold(item))) for item in items), "")
+    if not is_words(text):
+        return None
+    folded = fold(text)
+    number = number_in_words(folded)
+    if number is not None:
+        return Number(number)
+    first, _, rest = folded.partition(" ")
+    if rest and (number := number_in_words(first)) is not None and find_unit(rest) is not None:
+        return Quantity(Number(number), rest)
+    if folded in ("pi", "infinity", "oo", "inf", "sqrt") or len(text) < 3:
+        return None
+    stands_for = meaning(folded)
+    return Group("{", (), "}") if stands_for == "no solution" else Text(stands_for)
+
+
+def _compound(text: str) -> Node | None:
+    """`5 feet 3 inches` in the first of its units."""
+    if not _COMPOUND.fullmatch(text):
+        return None
+    words = text.replace(",", " ").replace(" and ", " ").split()
+    unit = find_unit(words[1], explicit=True)
+    terms: list[Node] = []
+    for value, name in zip(words[::2], words[1::2], strict=True):
+        other = find_unit(name, explicit=True)
+        factor = convertible(other, unit) if unit and other else None
+        number = read_number(value)
+        if factor is None or not isinstance(number, Number):
+            return None
+        terms.append(Number(number.value * factor))
+    return Quantity(Add(tuple(terms)), words[1])

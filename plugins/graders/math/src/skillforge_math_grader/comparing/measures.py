@@ -1,0 +1,132 @@
+"""Numerals in a base, quantities with units, and ratios."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from skillforge_math_grader.finding import Finding
+from skillforge_math_grader.identity import is_arithmetic
+from skillforge_math_grader.tree import (
+    PI,
+    Based,
+    Group,
+    Matrix,
+    Mul,
+    Node,
+    Number,
+    Quantity,
+    Ratio,
+    Relation,
+    SetExpression,
+    Symbol,
+    walk,
+)
+from skillforge_math_grader.units import convertible, find_unit
+
+if TYPE_CHECKING:
+    from skillforge_math_grader.comparing.comparison import Comparison
+
+
+def compare_numerals(comparison: Comparison, a: Node, b: Node) -> Finding | None:
+    if isinstance(a, Based) and isinstance(b, Based):
+        if a.base == b.base:
+            return Finding(a.digits.lstrip("0") == b.digits.lstrip("0"), "base", "digits in the same base")
+        one, two = _value_in_base(a), _value_in_base(b)
+        return Finding(one is not None and one == two, "base", "numerals in different bases")
+    numeral, other = (a, b) if isinstance(a, Based) else (b, a)
+    assert isinstance(numeral, Based)
+    if isinstance(other, Relation):
+        return None
+    if not (comparison.policy.missing_units and isinstance(other, Number) and other.places is None):
+        return Finding(False, "base", "a numeral in a base, and something else")
+    return Finding(str(other.value) == numeral.digits.lstrip("0"), "base", "the base is left out on one side")
+
+
+def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | None:
+    if isinstance(a, Relation) or isinstance(b, Relation) or _is_list(a) or _is_list(b):
+        return None
+    (one, unit_a), (two, unit_b) = _measure(a), _measure(b)
+    if unit_a and unit_b:
+        return _same_units(comparison, one, unit_a, two, unit_b)
+    unit = unit_a or unit_b
+    measured, bare = (one, two) if unit_a else (two, one)
+    if unit and (product := _without_factor(bare, unit)) is not None:  # 5m is a length beside 5 \text{ m}
+        return comparison.nodes(measured, product)
+    if unit == "degree" and any(part == PI for part in walk(bare)):
+        return comparison.nodes(_radians(measured), bare)
+    if not comparison.policy.missing_units:
+        return Finding(False, "units", "a unit on one side only")
+    finding = comparison.nodes(one, two)
+    if finding.equal is True:
+        return finding._replace(reason=f"{finding.reason}; the unit is left out on one side")
+    if _is_percent(unit) and comparison.policy.percent_as_fraction:
+        share = comparison.nodes(Mul((measured, Number(Fraction(1, 100)))), bare)
+        if share.equal is True:
+            return share._replace(reason=f"{share.reason}; percent as a fraction")
+    return finding
+
+
+def _same_units(comparison: Comparison, one: Node, unit_a: str, two: Node, unit_b: str) -> Finding:
+    if unit_a == unit_b or (_is_percent(unit_a) and _is_percent(unit_b)):
+        return comparison.nodes(one, two)
+    if {unit_a, unit_b} <= {"degree", "radians", "rad", "radian", "degrees", "deg", "°"}:
+        radians_a = _radians(one) if unit_a.startswith(("deg", "°")) else one
+        radians_b = _radians(two) if unit_b.startswith(("deg", "°")) else two
+        return comparison.nodes(radians_a, radians_b)
+    if unit_a.startswith("mod ") or unit_b.startswith("mod "):
+        return Finding(False, "units", "different moduli")
+    known_a, known_b = find_unit(unit_a, explicit=True), find_unit(unit_b, explicit=True)
+    if known_a is None or known_b is None:
+        finding = comparison.nodes(one, two)
+        return finding._replace(reason=f"{finding.reason}; the units are not in the table")
+    factor = convertible(known_a, known_b)
+    if factor is None:
+        return Finding(False, "units", f"{unit_a} and {unit_b} measure different things")
+    return comparison.nodes(one if factor == 1 else Mul((one, Number(factor))), two)
+
+
+def compare_ratios(comparison: Comparison, a: Node, b: Node) -> Finding | None:
+    if isinstance(a, Relation) or isinstance(b, Relation):
+        return None
+    if isinstance(a, Ratio) and isinstance(b, Ratio):
+        if len(a.items) != len(b.items):
+            return Finding(False, "ratio", "ratios of different lengths")
+        pairs = zip(a.items[1:], b.items[1:], strict=True)
+        crossed = [(Mul((a.items[0], y)), Mul((b.items[0], x))) for x, y in pairs]
+        return comparison.all([comparison.nodes(x, y) for x, y in crossed], "ratio", "the same ratio")
+    ratio, other = (a, b) if isinstance(a, Ratio) else (b, a)
+    assert isinstance(ratio, Ratio)
+    if len(ratio.items) != 2 or not is_arithmetic(other):
+        return Finding(False, "ratio", "a ratio and something else")
+    finding = comparison.nodes(ratio.items[0], Mul((other, ratio.items[1])))
+    return finding._replace(stage="ratio")
+
+
+def _is_list(node: Node) -> bool:
+    return isinstance(node, Group | SetExpression | Matrix)
+
+
+def _measure(node: Node) -> tuple[Node, str | None]:
+    return (node.value, node.unit) if isinstance(node, Quantity) else (node, None)
+
+
+def _is_percent(unit: str | None) -> bool:
+    return unit is not None and unit.lower().replace(" ", "") in ("%", "percent", "percentage")
+
+
+def _radians(node: Node) -> Node:
+    return Mul((node, PI, Number(Fraction(1, 180))))
+
+
+def _without_factor(node: Node, unit: str) -> Node | None:
+    if isinstance(node, Mul) and len(node.factors) > 1 and node.factors[-1] == Symbol(unit):
+        return Mul(node.factors[:-1]) if len(node.factors) > 2 else node.factors[0]
+    return None
+
+
+def _value_in_base(numeral: Based) -> int | None:
+    try:
+        return int(numeral.digits, numeral.base)
+    except ValueError:
+        return None

@@ -1,0 +1,155 @@
+"""Equations, assignments, inequalities and sets of real numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from skillforge_math_grader.finding import Finding
+from skillforge_math_grader.identity import is_arithmetic, proportional, real_value, symbols
+from skillforge_math_grader.realsets import Shapeless, real_set, same_set
+from skillforge_math_grader.tree import (
+    MINUS_ONE,
+    Add,
+    Apply,
+    Group,
+    Mul,
+    Node,
+    Pow,
+    Relation,
+    SetExpression,
+    Symbol,
+    Text,
+    negated,
+)
+
+if TYPE_CHECKING:
+    from skillforge_math_grader.comparing.comparison import Comparison
+
+
+REALS = Symbol("mathbb R")
+_EQUALITIES = frozenset("=~")
+
+
+def compare_relations(comparison: Comparison, a: Node, b: Node) -> Finding | None:
+    if _is_condition(a) or _is_condition(b):
+        return _conditions(comparison, a, b)
+    if isinstance(a, Relation) and isinstance(b, Relation):
+        return _equations(comparison, a, b)
+    if not (isinstance(a, Relation) or isinstance(b, Relation)):
+        return None
+    relation, other = (a, b) if isinstance(a, Relation) else (b, a)
+    assert isinstance(relation, Relation)
+    assigned = assigned_values(relation)
+    if assigned is None or not comparison.policy.assignments:
+        return Finding(False, "equation", "an equation and something else")
+    findings = [comparison.nodes(*((value, other) if relation is a else (other, value))) for value in assigned[1]]
+    return _chain(assigned[1], findings)
+
+
+def _chain(values: Sequence[Node], findings: list[Finding]) -> Finding:
+    """`x = 2 + 3 = 5` is 5: the last link counts, another one only if they agree."""
+    best = next((finding for finding in reversed(findings) if finding.equal), findings[-1])
+    if best.equal and best is not findings[-1] and not all(_roughly(values[-1], value) for value in values[:-1]):
+        return Finding(False, "equation", "the links of the chain differ")
+    return best
+
+
+def _equations(comparison: Comparison, a: Relation, b: Relation) -> Finding:
+    if len(a.operands) == len(b.operands) == 2 and all(map(is_arithmetic, (*a.operands, *b.operands))):
+        finding = proportional(_difference(a), _difference(b))
+        if finding.equal:
+            return finding
+    one, two = assigned_values(a), assigned_values(b)
+    if one is None or two is None or not comparison.policy.assignments:
+        return Finding(False, "equation", "equations with different solutions")
+    if one[0] != two[0] and not isinstance(one[0], Apply | Text) and not isinstance(two[0], Apply | Text):
+        return Finding(False, "equation", "different unknowns")
+    finding = comparison.nodes(one[1][-1], two[1][-1])
+    if not finding.equal and (len(one[1]) > 1 or len(two[1]) > 1):
+        finding = comparison.nodes(one[1][0], two[1][0])
+    return finding
+
+
+def _conditions(comparison: Comparison, a: Node, b: Node) -> Finding:
+    try:
+        equal = same_set(real_set(a), real_set(b))
+        if equal is not None:
+            return Finding(equal, "interval", "sets of real numbers")
+    except Shapeless:
+        pass
+    if isinstance(a, Relation) and isinstance(b, Relation) and len(a.operands) == len(b.operands) == 2:
+        return _inequalities(a, b)
+    if isinstance(a, SetExpression) and isinstance(b, SetExpression) and a.operator == b.operator:
+        if a.operator == "difference":
+            return comparison.in_order(a.operands, b.operands)
+        return comparison.in_any_order(a.operands, b.operands)
+    if isinstance(a, Relation) and isinstance(b, Relation) and a.operators == b.operators:
+        return comparison.in_order(a.operands, b.operands)
+    if isinstance(a, Group) and isinstance(b, Group):
+        return comparison.in_any_order(a.items, b.items)
+    return Finding(False, "interval", "a condition and something else")
+
+
+def _is_condition(node: Node) -> bool:
+    if isinstance(node, Relation):
+        return not _EQUALITIES.issuperset(node.operators)
+    if isinstance(node, Group) and not node.opening:
+        return bool(node.items) and all(isinstance(item, Relation) and _is_condition(item) for item in node.items)
+    return isinstance(node, SetExpression) or node == REALS
+
+
+def assigned_values(relation: Relation) -> tuple[Node, tuple[Node, ...]] | None:
+    """The name and the values of `x = 5`, `5 = x`, `f(x) = x^2`, `V = 2 + 3 = 5`; an equation of values has no name."""
+    if not _EQUALITIES.issuperset(relation.operators):
+        return None
+    operands = relation.operands
+    if "~" in relation.operators[1:]:  # what follows is rounded
+        operands = operands[: relation.operators.index("~", 1) + 1]
+    if _is_name(operands[0]):
+        return operands[0], operands[1:]
+    if _is_name(operands[-1]) and relation.operators[-1] == "=":
+        return operands[-1], operands[:-1]
+    if all(not symbols(operand) for operand in operands):
+        return Text(""), operands if relation.operators[0] == "=" else operands[:1]
+    return None
+
+
+def _is_name(node: Node) -> bool:
+    if isinstance(node, Mul) and isinstance(node.factors[0], Symbol) and node.factors[0].name.startswith("d"):
+        return len(node.factors) == 2 and node.factors[1] in (
+            Pow(Symbol("dx"), MINUS_ONE),
+            Pow(Symbol("dt"), MINUS_ONE),
+        )
+    if isinstance(node, Mul):  # \angle ABC, and lengths such as AB
+        return all(isinstance(factor, Symbol) for factor in node.factors) and (
+            any(len(factor.name) > 1 for factor in node.factors if isinstance(factor, Symbol))
+            or all(factor.name.isupper() for factor in node.factors if isinstance(factor, Symbol))
+        )
+    if isinstance(node, Apply):
+        return len(node.function.rstrip("'")) == 1 or node.function.endswith("^-1")
+    return isinstance(node, Symbol | Text)
+
+
+def _roughly(one: Node, two: Node) -> bool:
+    a, b = real_value(one), real_value(two)
+    return a is None or b is None or abs(a - b) <= abs(a) / 50 + 1e-9
+
+
+def _difference(relation: Relation) -> Node:
+    return Add((relation.operands[0], negated(relation.operands[1])))
+
+
+def _inequalities(a: Relation, b: Relation) -> Finding:
+    """`2x + 3 > 7` and `x > 2`: proportional differences with the same sense."""
+    flipped = {"<": ">", "<=": ">="}
+    sides = []
+    for relation in (a, b):
+        difference, operator = _difference(relation), relation.operators[0]
+        if operator in flipped:
+            difference, operator = negated(difference), flipped[operator]
+        sides.append((difference, operator))
+    (one, sense_a), (two, sense_b) = sides
+    if sense_a != sense_b or not (is_arithmetic(one) and is_arithmetic(two)):
+        return Finding(False, "interval", "different conditions")
+    return proportional(one, two, positive=sense_a != "!=")

@@ -1,0 +1,246 @@
+"""Whether two expressions have the same value: exact, modular, numeric, and at last symbolic tests, cheapest first."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from skillforge_math_grader.exact import Undefined, Unevaluated, exact_value
+from skillforge_math_grader.finding import Finding, stage
+from skillforge_math_grader.modular import PRIMES, residue
+from skillforge_math_grader.numeric import DIGITS, POINTS, REAL_POINTS, WHOLE_POINTS, Evaluator
+from skillforge_math_grader.tree import Apply, Bound, Constant, Node, Pow, Symbol, walk
+
+ENOUGH_POINTS = 5
+"""Points at which both sides are defined, before they count as equal."""
+
+
+def compare_values(first: Node, second: Node) -> Finding:
+    """Compare two expressions, in the domain that they share, with real variables."""
+    if first == second:
+        return Finding(True, "identical", "the same expression")
+    if symbols(first) != symbols(second) and not (_has_bound(first) or _has_bound(second)):
+        finding = _compare_different_variables(first, second)
+        if finding is not None:
+            return finding
+    return _compare_exactly(first, second) or _compare_modular(first, second) or _compare_further(first, second)
+
+
+@stage("numbers")
+def _compare_exactly(first: Node, second: Node) -> Finding | None:
+    try:
+        one, two = _exact(first), _exact(second)
+    except Undefined:
+        return Finding(False, "numbers", "one side has no value")
+    except Unevaluated:
+        return None
+    return Finding(one == two, "numbers", "equal numbers" if one == two else "different numbers")
+
+
+@stage("modular")
+def _compare_modular(first: Node, second: Node) -> Finding | None:
+    try:
+        for prime in PRIMES:
+            if _residue(first, prime) != _residue(second, prime):
+                return Finding(False, "modular", "different values in a finite field")
+    except (Unevaluated, RecursionError):
+        return None
+    return Finding(True, "modular", "equal values at random points of finite fields")
+
+
+def _compare_further(first: Node, second: Node) -> Finding:
+    try:
+        finding = _compare_numerically(first, second)
+    except RecursionError:
+        return Finding(None, "numeric", "nested too deep")
+    if finding.equal is None and (_has_bound(first) or _has_bound(second)):
+        return _compare_symbolically(first, second)
+    return finding
+
+
+@stage("sympy")
+def _compare_symbolically(first: Node, second: Node) -> Finding:
+    from skillforge_math_grader.worker import symbolically_equal  # its process is started for the first who asks
+
+    decided = symbolically_equal(first, second)
+    return Finding(decided, "sympy", {True: "equal", False: "different", None: "undecided within its limits"}[decided])
+
+
+@stage("numeric")
+def _compare_numerically(first: Node, second: Node) -> Finding:
+    agreed, complex_allowed = 0, _has_i(first) or _has_i(second)
+    constant = not symbols(first) and not symbols(second)
+    reason = "no point at which both sides have a value"
+    for point in range(1 if constant else REAL_POINTS + WHOLE_POINTS):
+        if point == REAL_POINTS and agreed >= 2:
+            break
+        try:
+            one, two = _evaluate(first, point), _evaluate(second, point)
+        except Unevaluated as error:
+            reason = str(error) or reason
+            continue
+        if not complex_allowed and not constant and (_is_complex(one) or _is_complex(two)):
+            continue
+        if not _close(one, two) and not _difference_is_noise(first, second, point):
+            return Finding(False, "numeric", "different values at a random point")
+        agreed += 1
+        if agreed >= ENOUGH_POINTS:
+            break
+    if agreed and (constant or agreed >= 2):
+        return Finding(True, "numeric", f"equal to {DIGITS - 20} digits")
+    return Finding(None, "numeric", reason)
+
+
+def _difference_is_noise(first: Node, second: Node, point: int) -> bool:
+    """Whether the difference goes away with more digits: both sides may be small remainders of large numbers."""
+    more = Evaluator(point, 2 * DIGITS)
+    try:
+        precise = more.value(first) - more.value(second)
+        rough = Evaluator(point).value(first) - Evaluator(point).value(second)
+    except Unevaluated:
+        return False
+    return bool(abs(precise) <= abs(rough) * 10 ** -(DIGITS // 3))
+
+
+def _compare_different_variables(first: Node, second: Node) -> Finding | None:
+    """Expressions in other variables are different unless those cancel out."""
+    only = symbols(first) ^ symbols(second)
+    for node in (first, second):
+        for name in only & symbols(node):
+            if _depends_on(node, name):
+                return Finding(False, "modular", f"only one side depends on {name}")
+    return None
+
+
+def _depends_on(node: Node, name: str) -> bool:
+    """Whether the value changes with the variable; where that cannot be seen, it does."""
+    renamed = Symbol(name + "\x00")
+    other = substitute(node, name, renamed)
+    finding = _compare_modular(node, other) or _compare_numerically(node, other)
+    return finding.equal is not True
+
+
+def substitute(node: Node, name: str, value: Node) -> Node:
+    """`node` with the variable replaced."""
+    if isinstance(node, Symbol):
+        return value if node.name == name else node
+    changed: dict[str, Any] = {}
+    for field in node.__struct_fields__:
+        old = getattr(node, field)
+        if isinstance(old, Node):
+            changed[field] = substitute(old, name, value)
+        elif isinstance(old, tuple) and old and isinstance(old[0], Node):
+            changed[field] = tuple(substitute(item, name, value) for item in old)
+        elif isinstance(old, tuple) and old and isinstance(old[0], tuple):
+            changed[field] = tuple(tuple(substitute(cell, name, value) for cell in row) for row in old)
+        else:
+            changed[field] = old
+    return type(node)(**changed)
+
+
+def real_value(node: Node, digits: int = DIGITS) -> Any | None:
+    """A constant's value as a real number (an mpf), or None."""
+    if symbols(node):
+        return None
+    try:
+        value = _evaluate(node, 0) if digits == DIGITS else Evaluator(0, digits).value(node)
+    except (Unevaluated, RecursionError):
+        return None
+    return None if _is_complex(value) else getattr(value, "real", value)
+
+
+def rational_value(node: Node) -> Fraction | None:
+    """A constant's value where it is a fraction of bounded size, or None."""
+    try:
+        return _exact(node)
+    except (Unevaluated, RecursionError):
+        return None
+
+
+def fingerprint(node: Node) -> object:
+    """Hashable; equal for expressions that compare equal, but for rare ones that are told apart."""
+    for prime in PRIMES[:1]:
+        try:
+            return ("modular", _residue(node, prime))
+        except (Unevaluated, RecursionError):
+            pass
+    values = []
+    for point in range(len(POINTS)):
+        try:
+            value = _evaluate(node, point)
+        except (Unevaluated, RecursionError):
+            continue
+        if not _is_complex(value) or _has_i(node):
+            context = Evaluator(point)._context
+            values.append((point, context.nstr(value, 30)))
+    return ("numeric", tuple(values)) if values else ("tree", node)
+
+
+@lru_cache(maxsize=2048)
+def symbols(node: Node) -> frozenset[str]:
+    """The free variables."""
+    found = {part.name for part in walk(node) if isinstance(part, Symbol)}
+    return frozenset(found - {part.variable for part in walk(node) if isinstance(part, Bound)})
+
+
+@lru_cache(maxsize=2048)
+def _exact(node: Node) -> Fraction:
+    return exact_value(node)
+
+
+@lru_cache(maxsize=4096)
+def _residue(node: Node, prime: int) -> int:
+    return residue(node, prime)
+
+
+@lru_cache(maxsize=2048)
+def _evaluate(node: Node, point: int) -> Any:
+    return Evaluator(point).value(node)
+
+
+def _is_complex(value: Any) -> bool:
+    imaginary = getattr(value, "imag", 0)
+    return bool(imaginary) and abs(imaginary) > abs(value) * 10 ** -(DIGITS // 2)
+
+
+def _close(one: Any, two: Any) -> bool:
+    return bool(abs(one - two) <= max(abs(one), abs(two)) * 10 ** -(DIGITS - 20))
+
+
+def _has_i(node: Node) -> bool:
+    return any(isinstance(part, Constant) and part.name == "i" for part in walk(node))
+
+
+def _has_bound(node: Node) -> bool:
+    return any(isinstance(part, Bound) for part in walk(node))
+
+
+def is_arithmetic(node: Node) -> bool:
+    """Whether `node` is an expression with a value, made of nothing that is compared in another way."""
+    from skillforge_math_grader.tree import Add, Matrix, Mul, Number, Quantity
+
+    kinds = (Number, Symbol, Constant, Add, Mul, Pow, Apply, Bound, Quantity, Matrix)
+    return all(isinstance(part, kinds) for part in walk(node))
+
+
+def proportional(first: Node, second: Node, positive: bool = False) -> Finding:
+    """Whether one expression is a constant multiple (above zero, if `positive`) of the other."""
+    if symbols(first) != symbols(second):
+        return Finding(False, "equation", "different variables")
+    ratios = []
+    for point in range(len(POINTS)):
+        try:
+            one, two = _evaluate(first, point), _evaluate(second, point)
+        except (Unevaluated, RecursionError):
+            continue
+        if _is_complex(one) or _is_complex(two) or not one or not two:
+            continue
+        ratios.append(one / two)
+        if not _close(ratios[0], ratios[-1]):
+            return Finding(False, "equation", "not multiples of each other")
+    if len(ratios) < 3:
+        return Finding(None, "equation", "too few points at which both sides have a value")
+    if positive and ratios[0].real < 0:
+        return Finding(False, "equation", "the other sense")
+    return Finding(True, "equation", "multiples of each other")

@@ -1,0 +1,142 @@
+"""Answers in words: folding, synonyms, numbers in words, dates and times."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b ?")
+_PUNCTUATION = re.compile(r"[\"'.,;:!?()\[\]{}*`$]+")
+_WORDS = re.compile(r"[A-Za-z][A-Za-z'-]*(?: [A-Za-z][A-Za-z'-]*)*")
+_LISTED = re.compile(r", and |, or |, ?| and | or |; ?")
+_SPACES = re.compile(r"\s+")
+
+_SYNONYMS = {
+    "true": "yes", "correct": "yes", "false": "no", "incorrect": "no", "does not exist": "undefined", "dne": "undefined",
+    "doesn't exist": "undefined", "not defined": "undefined", "no limit": "undefined", "no solutions": "no solution",
+    "no real solutions": "no solution", "no real solution": "no solution", "empty set": "no solution",
+    "none exist": "no solution", "no such value": "no solution", "no such values": "no solution", "all reals": "all real numbers", "any real number":
+    "all real numbers", "real numbers": "all real numbers", "infinitely many solutions": "infinitely many", "infinite":
+    "infinitely many", "infinite solutions": "infinitely many", "neither even nor odd": "neither", "cannot be determined":
+    "not enough information", "can't be determined": "not enough information",
+}  # fmt: skip
+
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_SMALL = {word: number for number, word in enumerate(_UNITS.split())} | {
+    word: 10 * number for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
+}
+_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
+_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4, "fourth": 4, "fourths": 4, "fifth": 5,
+          "fifths": 5, "sixth": 6, "sixths": 6, "eighth": 8, "eighths": 8, "tenth": 10, "tenths": 10}  # fmt: skip
+
+_MONTHS = "january february march april may june july august september october november december".split()
+_MONTH = "|".join(f"{month[:3]}(?:{month[3:]})?" if month[3:] else month for month in _MONTHS) + "|sept"
+_DATE = re.compile(
+    rf"(?:(?P<month>{_MONTH})\.? (?P<day>\d{{1,2}})(?:st|nd|rd|th)?"
+    rf"|(?P<day2>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<month2>{_MONTH})\.?)"
+    r"(?:,? (?P<year>\d{4}))?",
+    re.IGNORECASE,
+)
+_TIME = re.compile(
+    r"(?P<hour>\d{1,2})(?: ?: ?(?P<minute>\d{2}))?(?: ?: ?(?P<second>\d{2}))? ?(?P<half>[ap]\.? ?m\.?)?(?: hours)?",
+    re.IGNORECASE,
+)
+
+
+def fold(text: str) -> str:
+    """`text` in lower case, without articles, punctuation and double spaces."""
+    folded = _PUNCTUATION.sub(" ", text.replace("-", " ").casefold())
+    return _SPACES.sub(" ", _ARTICLES.sub("", _SPACES.sub(" ", folded))).strip()
+
+
+def is_words(text: str) -> bool:
+    """Whether a normalised answer is made of words alone."""
+    return len(text) > 2 and len(text) < 500 and _WORDS.fullmatch(text) is not None
+
+
+def listed_words(text: str) -> list[str]:
+    """The items of `red, green and blue`; a single one where not all of them are words."""
+    items = _LISTED.split(text)
+    return items if all(is_words(item) for item in items) else [text]
+
+
+def meaning(folded: str) -> str:
+    """The folded words, or the ones that stand for all of their synonyms."""
+    return _SYNONYMS.get(folded, folded)
+
+
+def number_in_words(folded: str) -> Fraction | None:
+    """`forty two`, `one hundred and five`, `two thirds`, `minus one`."""
+    words = [word for word in folded.split(" ") if word != "and"]
+    negative = bool(words) and words[0] in ("minus", "negative")
+    words = words[negative:]
+    part = _PARTS.get(words[-1]) if words else None
+    if part:
+        words = words[:-1]
+        over = _whole(words) if words else Fraction(1)
+        value = over / part if over is not None else None
+    else:
+        value = _whole(words)
+    return -value if negative and value is not None else value
+
+
+def _whole(words: list[str]) -> Fraction | None:
+    total = current = 0
+    smallest = 0
+    for word in words:
+        if word in _SMALL:
+            number = _SMALL[word]
+            if smallest and not (smallest >= 20 and number < 10):
+                return None
+            current, smallest = current + number, number
+        elif word in _SCALES and (current or len(words) > 1):
+            scale = _SCALES[word]
+            if scale == 100:
+                current *= 100
+            else:
+                total, current = total + current * scale, 0
+            smallest = 0
+        else:
+            return None
+    return Fraction(total + current) if words else None
+
+
+def date_of(text: str) -> tuple[int, int, int | None] | None:
+    """(month, day, year) of `June 20` or `20th of June, 2024`."""
+    found = _DATE.fullmatch(text.replace("\\", "").strip())
+    if found is None:
+        return None
+    month = (found["month"] or found["month2"]).lower()[:3]
+    number = next(at for at, name in enumerate(_MONTHS, 1) if name.startswith(month))
+    year = found["year"]
+    return number, int(found["day"] or found["day2"]), int(year) if year else None
+
+
+def time_of(text: str) -> tuple[int, int, str] | None:
+    """(seconds since 0:00 as written, seconds, `am`, `pm` or "") of `4:30 p.m.`, `16:30` or `5 pm`."""
+    found = _TIME.fullmatch(text.strip())
+    if found is None or not (found["minute"] or found["half"]):
+        return None
+    hour, minute, second = int(found["hour"]), int(found["minute"] or 0), int(found["second"] or 0)
+    if hour > 24 or minute > 59 or second > 59 or (found["half"] and hour > 12):
+        return None
+    half = (found["half"] or "").lower().replace(".", "").replace(" ", "")
+    return hour * 3600 + minute * 60 + second, second, half
+
+
+def same_time(one: tuple[int, int, str], two: tuple[int, int, str]) -> bool:
+    """Whether two times are the same; one without "a.m." or "p.m." may be read on a face of 12 or of 24 hours."""
+    if one[2] and two[2]:
+        return _of_day(one) == _of_day(two)
+    if one[2] or two[2]:
+        marked, bare = (one, two) if one[2] else (two, one)
+        return bare[0] in (marked[0], _of_day(marked))
+    return one[0] == two[0]
+
+
+def _of_day(time: tuple[int, int, str]) -> int:
+    seconds, _, half = time
+    return seconds % 43200 + (43200 if half == "pm" else 0)
