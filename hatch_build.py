@@ -16,6 +16,9 @@ PLUGINS = {
         "skillforge-forge-arith": "plugins/benchmarks/forge-arith",
         "skillforge-chat": "plugins/prompts/chat",
         "skillforge-math-grader": "plugins/graders/math",
+        "skillforge-exact-grader": "plugins/graders/exact",
+        "skillforge-choice-grader": "plugins/graders/choice",
+        "skillforge-judge-grader": "plugins/graders/judge",
         "skillforge-openai": "plugins/backends/openai",
     },
     "local": {

@@ -12,7 +12,7 @@ from skillforge_math_grader.parsing import parse
 from skillforge_math_grader.tokens import Unreadable, has_grouped_digits
 from skillforge_math_grader.tree import Add, Based, Group, Node, Number, Quantity, Text
 from skillforge_math_grader.units import convertible, find_unit
-from skillforge_math_grader.words import fold, is_words, listed_words, meaning, number_in_words
+from skillforge_math_grader.words import fold, is_words, listed_words, number_in_words
 
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}|(?<=^0,)[0-9]+)")
 _BASED = re.compile(r"(?P<digits>-?[0-9A-Fa-f]{1,200}(?:\.[0-9A-Fa-f]{1,200})?)_\{?(?P<base>[0-9]{1,2})\}?")
@@ -68,7 +68,7 @@ def _read(answer: str) -> Answer:
     try:
         return Answer(text, key, parse(plain_text))
     except Unreadable as error:
-        return Answer(text, key, Text(meaning(fold(text))), str(error))
+        return Answer(text, key, Text(fold(text)), str(error))
 
 
 _read_cached = lru_cache(maxsize=4096)(_read)
@@ -110,21 +110,20 @@ def _based(text: str) -> Node | None:
 def _words(text: str) -> Node | None:
     if text.upper() in ("N/A", "NA"):
         return Text("n/a")
-    if len(text) < 500 and len(items := listed_words(text)) > 1:
-        return Group("", tuple(Text(meaning(fold(item))) for item in items), "")
-    if not is_words(text):
+    if len(text) > 500 or not text[:1].isalpha():
         return None
     folded = fold(text)
     number = number_in_words(folded)
     if number is not None:
         return Number(number)
+    if len(items := listed_words(text)) > 1:
+        return Group("", tuple(Text(fold(item)) for item in items), "")
+    if not is_words(text) or folded in ("pi", "infinity", "oo", "inf", "sqrt"):
+        return None
     first, _, rest = folded.partition(" ")
     if rest and (number := number_in_words(first)) is not None and find_unit(rest) is not None:
         return Quantity(Number(number), rest)
-    if folded in ("pi", "infinity", "oo", "inf", "sqrt") or len(text) < 3:
-        return None
-    stands_for = meaning(folded)
-    return Group("{", (), "}") if stands_for == "no solution" else Text(stands_for)
+    return Text(folded)
 
 
 def _compound(text: str) -> Node | None:

@@ -28,13 +28,17 @@ _BARE = re.compile(
 _MAX_BARE = 300
 _BLANK = re.compile(r"(?:[\s.?…~]|\\(?:[,;:! ]|l?dots|cdots|q?quad|(?:h?phantom|text|underline)\s*+\{[\s_?.]*+\}))*+")
 _UNIT = re.compile(
-    r"\\?%|\s*+\^\s*+(?:\\circ(?![A-Za-z])|\{\s*+\\circ\s*+\})(?:\s*+(?:[CF](?![A-Za-z])|\\(?:text|mathrm)\{\s*+[CF]\s*+\}))?"
-    r"|(?:[ ~]|\\[,;: ])*+\\(?:text(?:rm)?|mathrm|mbox)\s*+\{[\s~]*+(?!(?:and|as|because|for|if|is|or|since|so|when|where)\b)"
-    r"[A-Za-z°][A-Za-z./°]*+(?:[ ~-][A-Za-z./°]++){0,2}[\s~]*+\}(?:\s*+\^(?:\{\s*+-?[1-4]\s*+\}|[1-4]))?"
+    r"""\\?%
+      | \s*+\^\s*+(?:\\circ(?![A-Za-z])|\{\s*+\\circ\s*+\}) (?:\s*+(?:[CF](?![A-Za-z])|\\(?:text|mathrm)\{\s*+[CF]\s*+\}))?
+      | (?:[ ~]|\\[,;:\ ])*+ \\(?:text(?:rm)?|mathrm|mbox)\s*+\{[\s~]*+
+        (?!(?:and|as|at|because|for|if|in|is|less|more|of|or|since|so|to|when|where)\b)
+        [A-Za-z°][A-Za-z./°]*+(?:[ ~-][A-Za-z./°]++){0,2}[\s~]*+\} (?:\s*+\^(?:\{\s*+-?[1-4]\s*+\}|[1-4]))?""",
+    re.VERBOSE,
 )
 _MAX_UNIT = 80
 _JOINT = re.compile(
-    r"(?:[\s$*~&,;]|\\[,;: ()\[\]]|\\q?quad(?![A-Za-z])|(?:and|or)(?![A-Za-z])|\\(?:text|mbox)\s*+\{[\s,]*+(?:and|or)?[\s,]*+\})*+"
+    r"(?:[\s$*~&,;]|\\[,;: ()\[\]]|\\q?quad(?![A-Za-z])|(?:and|or)(?![A-Za-z])"
+    r"|\\(?:text|mbox)\s*+\{[\s,]*+(?:and|or)?[\s,]*+\})*+"
 )
 _MAX_JOINT = 60
 _SEPARATOR = re.compile(r"[,;]|and|or")

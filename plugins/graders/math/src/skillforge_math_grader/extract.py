@@ -13,7 +13,7 @@ from skillforge_math_grader.spans import (
     BLANKS,
     NUMBER,
     Extraction,
-    extraction,
+    found_at,
     has_maths,
     last_number,
     maths_spans,
@@ -56,7 +56,9 @@ _PROSE = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2}")
 _NUMBER_WITH_UNIT = re.compile(r"[\s*$€£+−-]*+[0-9][0-9.,/]*+(?<![.,])%?+(?:\s++[a-z]{1,12}){0,3}+[\s*.]*+")
 _COUNTED = re.compile(r"[\s*]*+(?:[0-9]++[.)]|(?:answer|case|conclusion|final|part|solution|step)\b)", re.IGNORECASE)
 _EMPTY_BOX = re.compile(r"\\(?:boxed|fbox)\s*+(?:\{\s*+\}?)?")
-_NAME = re.compile(r"\s*+(?:\\(?:angle|triangle|overline|vec)\b\s*+)?\{?[A-Za-z]{1,3}(?:_\{?\w+\}?)?'?(?:\([a-z]\))?\}?\s*+")
+_NAME = re.compile(
+    r"\s*+(?:\\(?:angle|triangle|overline|vec)\b\s*+)?\{?[A-Za-z]{1,3}(?:_\{?\w+\}?)?'?(?:\([a-z]\))?\}?\s*+"
+)
 
 
 def extract(text: str, kind: Kind = "math", rules: Sequence[str] | None = None) -> Extraction | None:
@@ -116,7 +118,7 @@ def _hashes(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
         line = _HASHES.match(text, at, limit)
         if line is None or _is_heading(line[1], kind, is_last=line.end() == text_end):
             continue
-        found = extraction(text, *trimmed(text, *line.span(1), BLANKS + "*", BLANKS + "*."), "####")
+        found = found_at(text, *trimmed(text, *line.span(1), BLANKS + "*", BLANKS + "*."), "####")
         if found and kind == "choice":
             found = letter_in(text, found)
         if found:
@@ -141,7 +143,7 @@ def _last_maths(text: str, kind: str, rules: frozenset[str]) -> Extraction | Non
         return None
     named = None
     for span in reversed(spans):
-        found = extraction(text, *trimmed(text, *span.inner, right=BLANKS + ".,;"), "last maths")
+        found = found_at(text, *trimmed(text, *span.inner, right=BLANKS + ".,;"), "last maths")
         if found is None or _EMPTY_BOX.fullmatch(found.answer):
             continue
         if kind == "choice":
@@ -154,7 +156,7 @@ def _last_maths(text: str, kind: str, rules: frozenset[str]) -> Extraction | Non
 
 def _last_number(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
     last = last_number(text)
-    return extraction(text, *last.span(), "last number") if last and kind != "choice" else None
+    return found_at(text, *last.span(), "last number") if last and kind != "choice" else None
 
 
 _FINDERS: tuple[tuple[frozenset[str], Callable[[str, str, frozenset[str]], Extraction | None]], ...] = (

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from skillforge import Grader, PartOptions, Problem, Transcript, Verdict
-from skillforge_math_grader.check import check
-from skillforge_math_grader.extract import MAX_READ, Kind, extract
+from skillforge.parts.grader import Step
+from skillforge_math_grader.check import check, explain
+from skillforge_math_grader.extract import MAX_READ, RULES, Kind, extract
+from skillforge_math_grader.finding import OUTCOMES
 from skillforge_math_grader.grouping import group
 
 
@@ -24,7 +27,8 @@ class MathOptions(PartOptions, frozen=True, kw_only=True):
         Kind, Meta(description="What answers look like, which decides the rules that find them in a text.")
     ] = "math"
     rules: Annotated[
-        tuple[str, ...], Meta(description="Only these rules find an answer; by default those of the kind.")
+        tuple[Literal[RULES], ...],  # type: ignore[valid-type]
+        Meta(description="Only these rules find an answer; by default those of the kind."),
     ] = ()
 
 
@@ -41,27 +45,63 @@ class MathGrader(Grader):
         """`correct` or `wrong`; `no-answer` where the text holds none; `error` for a problem without expected answer."""
         if problem.expected_answer is None or not problem.expected_answer.strip():
             return Verdict(state="error", reason="the problem has no expected answer")
-        rule = "read by the prompt style"
-        if answer is None or not answer.strip():
-            text = transcript.answer_text
-            found = extract(text, options.kind, options.rules or None)
-            if found is None:
-                limit = f" in the last {MAX_READ} characters" if len(text) > MAX_READ else ""
-                return Verdict(state="no-answer", reason=f"no answer found{limit}")
-            answer, rule = found.answer, found.rule
-        verdict = check(problem.expected_answer, answer, options.policy)
+        found, rule = _find_answer(transcript, options, answer)
+        if found is None:
+            return Verdict(state="no-answer", reason=rule)
+        verdict = check(problem.expected_answer, found, options.policy)
         undecided = "undecided, " if verdict.outcome == "undecided" else ""
         return Verdict(
             state="correct" if verdict.equal else "wrong",
-            answer=_storable(answer),
-            reason=f"{rule}; {undecided}{verdict.stage}: {verdict.reason}",
+            answer=_storable(found),
+            reason=_storable(f"{rule}; {undecided}{verdict.stage}: {verdict.reason}"),
         )
+
+    def explain(
+        self, problem: Problem, transcript: Transcript, options: MathOptions, answer: str | None = None
+    ) -> tuple[Step, ...]:
+        """Where the answer was found, what both sides are read as, each stage that was tried, and the verdict."""
+        started = time.perf_counter()
+        found, rule = _find_answer(transcript, options, answer)
+        milliseconds = (time.perf_counter() - started) * 1000
+        steps = [
+            Step(
+                "find the answer",
+                "found" if found else "not found",
+                f"{rule}: {found}" if found else rule,
+                milliseconds,
+            )
+        ]
+        if found is not None and problem.expected_answer:
+            for heard in explain(problem.expected_answer, found, options.policy):
+                outcome = (
+                    OUTCOMES[heard.finding.equal]
+                    if heard.finding
+                    else "read"
+                    if heard.stage.startswith("read")
+                    else "-"
+                )
+                reason = f": {heard.finding.reason}" if heard.finding else ""
+                steps.append(Step(heard.stage, outcome, heard.subject + reason, heard.milliseconds))
+        verdict = self.grade(problem, transcript, options, answer)
+        steps.append(Step("verdict", verdict.state, verdict.reason or ""))
+        return tuple(Step(step.name, step.outcome, _storable(step.detail), step.milliseconds) for step in steps)
 
     def group(self, answers: Sequence[str]) -> list[int]:
         """Classes of equal answers, as `check` compares them."""
         return group(answers)
 
 
-def _storable(answer: str) -> str:
+def _find_answer(transcript: Transcript, options: MathOptions, answer: str | None) -> tuple[str | None, str]:
+    """The answer and the rule that found it; None and why there is none."""
+    if answer is not None and answer.strip():
+        return answer, "read by the prompt style"
+    text = transcript.answer_text
+    found = extract(text, options.kind, options.rules or None)
+    if found is None:
+        return None, "no answer found" + (f" in the last {MAX_READ} characters" if len(text) > MAX_READ else "")
+    return found.answer, found.rule
+
+
+def _storable(text: str) -> str:
     """Lone surrogates, which UTF-8 cannot hold, as escapes."""
-    return answer if answer.isascii() else answer.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -19,7 +19,7 @@ _NUMBER = re.compile(
     (?:(?P<whole>[0-9]++)\ (?P<part>[1-9][0-9]*+)\ ?/\ ?(?P<parts>[0-9]++)
       |(?P<over>{_PLAIN})\ ?/\ ?(?P<under>-?(?:{_PLAIN}))
       |(?P<before>[0-9]*+\.[0-9]*+){_REPEATING}
-      |(?P<plain>{_PLAIN})\.?
+      |(?P<plain>{_PLAIN})(?:\.(?!\.))?
        (?:[eE](?P<exponent>[+-]?[0-9]++)
          |\ ?(?:\\times|\\cdot|\*|x|X)\ ?10\ ?(?:\^|\*\*)\ ?(?P<brace>\{{)?\ ?(?P<power>[+-]?[0-9]++)(?(brace)\ ?\}})
        )?

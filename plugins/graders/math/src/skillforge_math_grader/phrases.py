@@ -30,10 +30,11 @@ _LEAD = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _NO_ANSWER = re.compile(
-    r"""(?: not(?!\ (?:defined|possible|real)\b) | no\ longer | never | cannot | unclear | uncertain | unsure | ambiguous
-      | wrong | incorrect | correct | right | valid | invalid | obvious | ready | missing | here | below | above | shown
-      | obtained | derived | based | expressed | required | written | supposed | expected | likely | going | what
-      | in\ (?:the|a|terms|this|simplest|our|fact) )\b""",
+    r"""(?: (?: not(?!\ (?:defined|enough|possible|real)\b) | no\ longer | unclear | uncertain | unsure
+          | in\ (?:our|terms|the|this) | based | calculated | computed | derived | determined | expected | expressed | found
+          | likely | obtained | required | shown | supposed | verified | what | written )\b
+      | (?: above | ambiguous | below | correct | here | incorrect | invalid | missing | obvious | ready | right | valid
+          | wrong ) (?=\s*+(?:[.,;:!?]|\Z|(?:and|as|because|but|for|if|since|so|when)\b)) )""",
     re.VERBOSE | re.IGNORECASE,
 )
 _STOP = re.compile(r"[.!?。](?=[*_\"'”’)\]`]*+(?:\s|\Z))")
@@ -42,26 +43,29 @@ _ABBREVIATION = re.compile(
 )
 _NEXT_SENTENCE = re.compile(r"[\s*_\"'”’)\]`]*+(?:[A-Z]|\Z)")
 _CLAUSE_END = re.compile(
-    r"""[,;]?\s{1,9} (?:as|because|hence|not|rather\ than|since|so\ that|therefore|thus)\b
+    r"""[,;]?\s{1,9}\(?(?:as|because|hence|not|rather\ than|since|so\ that|therefore|thus)\b
       | [,;]\s{1,9} (?:and\ (?:hence|so|therefore|thus)|but|so|that|this|which)\b
       | ,?\s{1,9} and\ (?:it|my|our|that|the|this|we)\b
       | \s{1,9} (?:—|--)\s
       | </answer>""",
     re.VERBOSE,
 )
-_WHICH_IS = re.compile(r",? which (?:is|equals|gives|=)[\s:*]*+(?!not\b)")
+_WHICH_IS = re.compile(r",? which (?:is|equals|gives|=)[\s:*]*+(?=[^A-Za-z\s])")
 _JOINT = re.compile(r"(?:[\s,;]|(?:and|or)\b)*+")
 _SYMBOLIC = re.compile(r"(?![aAI]\s[A-Za-z]{2})(?:[^\w\s]|[0-9_]|[A-Za-z](?![A-Za-z])|[A-Za-z]{1,3}\s*+[=(])")
 _RANGE = re.compile(r"\b(?:all|between|every|except|multiples?|than|at (?:least|most))\b", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _UNIT = re.compile(
-    r"\\?%|(?!\s++(?:at|for|from|if|in|is|of|on|only|total|when|where|with)\b)(?:\s*+\\?%)?+(?:\s++[A-Za-z°][A-Za-z/°^0-9.]*+){1,3}"
+    r"\\?%|(?!\s++(?:at|for|from|if|in|is|of|on|only|total|when|where|with)\b)"
+    r"(?:\s*+\\?%)?+(?:\s++[A-Za-z°][A-Za-z/°^0-9.]*+){1,3}"
 )
 _SCALE = re.compile(r" (?:hundred|thousand|million|billion|trillion|dozen)\b")
 _BOLD = re.compile(r"\*\*([^*\n]++)\*\*")
 _BRACKET = re.compile(r"[(\[\]]")
-_BOXES = frozenset(["boxed", "boxed list"])
+_BOX = re.compile(r"\\(?:boxed|fbox)")
+_BOX_RULES = frozenset(["boxed", "boxed list"])
 _MARKS = BLANKS + "*_\"'“”‘’`,;:"
+_NEEDLES = {"nswer": -1, "NSWER": -1, "Ans:": 0, "ANS:": 0, "\nA:": 1}  # and where the statement starts from there
 _OPTION_BELOW = re.compile(r"[^\n]*+\n\s*+B[:.)]")
 _PROSE_WORDS = 7
 """A statement that goes on in as many words is no answer itself, though it may hold one."""
@@ -97,9 +101,6 @@ def statements(text: str) -> Iterator[int]:
             del last[needle]
     if text.startswith("A:"):
         yield 0
-
-
-_NEEDLES = {"nswer": -1, "NSWER": -1, "Ans:": 0, "ANS:": 0, "\nA:": 1}
 
 
 def _is_heading(text: str, at: int) -> bool:
@@ -147,7 +148,7 @@ def _part(text: str, start: int, end: int, spans: list[Span], kind: str) -> tupl
     if len(numbers) == 1 and (kind == "number" or (words > 2 and not _RANGE.search(text, start, end))):
         scale = _SCALE.match(text, numbers[0].end(), end)
         return numbers[0].start(), scale.end() if scale else numbers[0].end()
-    whole = words < _PROSE_WORDS and (len(numbers) < 2 or _RANGE.search(text, start, end))
+    whole = words < _PROSE_WORDS and (symbolic or len(numbers) < 2 or _RANGE.search(text, start, end))
     return (start, end) if whole else None
 
 
@@ -170,8 +171,8 @@ def _maths_part(text: str, start: int, end: int, spans: list[Span]) -> tuple[int
 def _answer(text: str, start: int, end: int, kind: str) -> Extraction | None:
     closers = ".)" if _BRACKET.search(text, start, end) is None else "."
     start, end = trimmed(text, start, end, _MARKS, _MARKS + closers)
-    if "box" in text[start:end]:
-        box = boxed_answer(text[start:end], _BOXES)
+    if _BOX.search(text, start, end):
+        box = boxed_answer(text[start:end], _BOX_RULES)
         return box and Extraction(box.answer, "answer phrase", (start + box.span[0], start + box.span[1]))
     if start == end or (kind == "number" and not any(map(str.isdigit, text[start:end]))):
         return None
@@ -192,8 +193,7 @@ def _sentence_end(text: str, start: int, end: int, spans: list[Span]) -> int:
         at = stop.start()
         if stop[0] == "!" and text[at - 1] in "0123456789)":
             continue
-        if stop[0] == "." and _ABBREVIATION.search(text, max(start, at - 7), at):
-            if not _NEXT_SENTENCE.match(text, at + 1, end):
-                continue
-        return at
+        abbreviated = stop[0] == "." and _ABBREVIATION.search(text, max(start, at - 7), at)
+        if not abbreviated or _NEXT_SENTENCE.match(text, at + 1, end):
+            return at
     return end

@@ -14,7 +14,6 @@ from skillforge_math_grader.tree import (
     Relation,
     SetExpression,
     Symbol,
-    Text,
     negated,
 )
 
@@ -54,7 +53,7 @@ def real_set(node: Node) -> RealSet:
             sets = [real_set(item) for item in items]
             both = _intersection(sets)
             return both if both.pieces else _union(sets)
-        case Symbol("mathbb R") | Text("all real numbers"):
+        case Symbol("mathbb R"):
             return RealSet((_piece(negated(INFINITY), False, INFINITY, False),))
         case Relation((Symbol(name), inner), ("in",)):
             return real_set(inner)._replace(variable=name)
@@ -116,6 +115,8 @@ def _place(node: Node) -> Any | None:
 def _of_relation(node: Relation) -> RealSet:
     """`x > 2`, `0 < x < 1`, `x != 3`, `|x| < 3`."""
     at = [index for index, operand in enumerate(node.operands) if _variable(operand) is not None]
+    if len(node.operands) == 3 and 1 in at:  # a < x < b
+        at = [1]
     if len(at) != 1 or len(node.operands) > 3:
         raise Shapeless
     variable, inner = at[0], node.operands[at[0]]

@@ -23,7 +23,7 @@ class Span(NamedTuple):
 
 
 _DELIMITER = re.compile(r"\$\$?|\\(?:[()\[\]]|.)|\n[ \t\r]*+\n", re.DOTALL)
-_CLOSERS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
+_CLOSERS = {"$": "$", "$$": "$$", "\\(": "\\)", "\\[": "\\]"}
 _PROSE_WORD = re.compile(
     r"(?<![\\A-Za-z])(?:and|are|each|for|has|he|is|of|or|per|she|so|the|they|to|was|with)(?![A-Za-z])"
 )
@@ -36,29 +36,24 @@ def has_maths(text: str) -> bool:
 
 
 def maths_spans(text: str, start: int, end: int) -> list[Span]:
-    """The spans `$…$`, `$$…$$`, `\\(…\\)` and `\\[…\\]` in `text[start:end]`, in order; amounts of money are none."""
+    """The spans `$…$`, `$$…$$`, `\\(…\\)` and `\\[…\\]` between `start` and `end`, in order; `$5 and $` is none."""
     spans: list[Span] = []
-    opened, opener = -1, ""
+    opener, opened = "", start
     for token in _DELIMITER.finditer(text, start, end):
-        mark = token[0]
-        if opener in _CLOSERS:
-            if mark == _CLOSERS[opener]:
-                spans.append(Span(opened, token.end(), (opened + 2, token.start())))
-                opener = ""
-            elif mark == opener or (mark[0] == "\n" and opener == "\\("):
-                opened, opener = token.start(), mark if mark == opener else ""
-        elif mark[0] == "$":
-            if opener and _is_maths(text, opened + 1, token.start()):
-                spans.append(Span(opened, token.start() + 1, (opened + 1, token.start())))
-                opener = ""
-                if mark == "$$":  # $a$$b$
-                    opened, opener = token.start() + 1, "$"
+        mark, at = token[0], token.start()
+        if opener == "$" and mark[0] == "$":
+            if _is_maths(text, opened + 1, at):
+                spans.append(Span(opened, at + 1, (opened + 1, at)))
+                opener, opened = mark[1:], at + 1  # the second sign of $a$$b$ opens again
             else:
-                opened, opener = token.start(), mark
-        elif mark in _CLOSERS:
-            opened, opener = token.start(), mark
-        elif mark[0] == "\n":
+                opener, opened = mark, at
+        elif opener and mark == _CLOSERS[opener]:
+            spans.append(Span(opened, token.end(), (opened + 2, at)))
             opener = ""
+        elif mark[0] == "\n":
+            opener = "" if opener in ("$", "\\(") else opener
+        elif mark == opener or (not opener and mark in _CLOSERS):
+            opener, opened = mark, at
     return spans
 
 
@@ -88,8 +83,8 @@ NUMBER = re.compile(
     (?:\\?%)?""",
     re.VERBOSE,
 )
-"""A number as it stands in running text: sign, currency, thousands commas, decimals, fraction, power, percent; also `10:30`. The digits
-of indices and exponents, of words (`x2`, `5th`) and of `not 5` are none."""
+"""A number as it stands in running text: sign, currency, thousands commas, decimals, fraction, power, percent; also `10:30`.
+The digits of indices and exponents, of words (`x2`, `5th`) and of `not 5` are none."""
 
 
 def last_number(text: str) -> re.Match[str] | None:
@@ -97,11 +92,9 @@ def last_number(text: str) -> re.Match[str] | None:
     end = len(text)
     while end > 0:
         start = text.rfind("\n", 0, end) + 1
-        last = None
-        for last in NUMBER.finditer(text, start, end):
-            pass
-        if last:
-            return last
+        numbers = list(NUMBER.finditer(text, start, end))
+        if numbers:
+            return numbers[-1]
         end = start - 1
     return None
 
@@ -118,7 +111,7 @@ def trimmed(text: str, start: int, end: int, left: str = BLANKS, right: str = BL
     return end - len(content), end - len(content) + len(content.rstrip(right))
 
 
-def extraction(text: str, start: int, end: int, rule: str) -> Extraction | None:
+def found_at(text: str, start: int, end: int, rule: str) -> Extraction | None:
     """What stands between `start` and `end`, without the blanks around it, if that is anything."""
     start, end = trimmed(text, start, end)
     return Extraction(text[start:end], rule, (start, end)) if start < end else None

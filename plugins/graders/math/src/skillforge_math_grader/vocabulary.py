@@ -45,7 +45,7 @@ FUNCTIONS = {
 }
 """Spelling -> the function's name in the tree."""
 
-FAMILIAR = frozenset("sin cos tan cot sec csc arcsin arccos arctan ln log lg sqrt exp".split())
+FAMILIAR = ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "exp", "ln", "lg")
 """Functions that ASCII answers write without brackets, even glued to the argument: `sinx`."""
 
 CONSTANTS = {

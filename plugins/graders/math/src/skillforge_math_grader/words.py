@@ -54,7 +54,7 @@ def fold(text: str) -> str:
 
 def is_words(text: str) -> bool:
     """Whether a normalised answer is made of words alone."""
-    return len(text) > 2 and len(text) < 500 and _WORDS.fullmatch(text) is not None
+    return len(text) > 2 and _WORDS.fullmatch(text) is not None
 
 
 def listed_words(text: str) -> list[str]:

@@ -21,7 +21,7 @@ import time
 
 from skillforge_math_grader.tree import Node
 
-LIMIT = 1.2
+LIMIT = 1.0
 """Seconds that a pair may take."""
 
 START_LIMIT = 10.0

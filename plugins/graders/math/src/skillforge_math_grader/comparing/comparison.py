@@ -41,7 +41,7 @@ class Comparison:
         if a == b:
             return Finding(True, "identical", "the same expression")
         if isinstance(a, Text) or isinstance(b, Text):
-            return compare_texts(a, b)
+            return compare_texts(self, a, b)
         for kind, rule in _RULES:
             if isinstance(a, kind) or isinstance(b, kind):
                 finding = rule(self, a, b)

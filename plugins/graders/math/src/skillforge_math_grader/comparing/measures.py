@@ -126,6 +126,8 @@ def _without_factor(node: Node, unit: str) -> Node | None:
 
 
 def _value_in_base(numeral: Based) -> int | None:
+    if not 2 <= numeral.base <= 36:
+        return None
     try:
         return int(numeral.digits, numeral.base)
     except ValueError:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from skillforge_math_grader.comparing.relations import assigned_values
+from typing import TYPE_CHECKING
+
+from skillforge_math_grader.comparing.relations import REALS, assigned_values
 from skillforge_math_grader.finding import Finding
-from skillforge_math_grader.realsets import Shapeless, real_set, same_set
-from skillforge_math_grader.tree import Node, Quantity, Relation, Text
+from skillforge_math_grader.tree import Group, Node, Relation, Text
+from skillforge_math_grader.words import meaning
+
+if TYPE_CHECKING:
+    from skillforge_math_grader.comparing.comparison import Comparison
+
+_NOTHING = Group("{", (), "}")
+_IN_SYMBOLS = {"no solution": _NOTHING, "all real numbers": REALS}
 
 
-def compare_texts(a: Node, b: Node) -> Finding:
+def compare_texts(comparison: Comparison, a: Node, b: Node) -> Finding:
+    """Words against words, or against what they stand for."""
     if isinstance(a, Text) and isinstance(b, Text):
-        return Finding(a.words == b.words, "text", "the same words" if a.words == b.words else "different words")
+        same = a.words == b.words or (comparison.policy.synonyms and meaning(a.words) == meaning(b.words))
+        return Finding(same, "text", "the same words" if same else "different words")
     text, other = (a, b) if isinstance(a, Text) else (b, a)
     assert isinstance(text, Text)
-    if text.words == "all real numbers":
-        try:
-            return Finding(bool(same_set(real_set(text), real_set(other))), "interval", "all real numbers")
-        except Shapeless:
-            pass
+    symbols = _IN_SYMBOLS.get(meaning(text.words)) if comparison.policy.synonyms else None
+    if symbols is not None:
+        return comparison.nodes(symbols, other)
     if isinstance(other, Relation) and (assigned := assigned_values(other)) is not None and len(assigned[1]) == 1:
-        return compare_texts(text, assigned[1][0])
-    if isinstance(other, Quantity):
-        return Finding(False, "text", "words and a quantity")
-    return Finding(False, "text", "words and mathematics")
+        return comparison.nodes(text, assigned[1][0])
+    return Finding(False, "text", "words and something else")

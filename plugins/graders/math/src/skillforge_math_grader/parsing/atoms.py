@@ -81,16 +81,20 @@ class Atoms(Functions):
             return CONSTRUCTORS[word](self)
         if word in known.FUNCTIONS and (len(word) > 2 or word in ("ln", "lg") or self._token.value == "("):
             return self._function(known.FUNCTIONS[word])
-        if word in known.CONSTANTS:
+        if word in known.CONSTANTS and not (word == "I" and self._token.value == "("):
             return Constant(known.CONSTANTS[word])  # type: ignore[arg-type]
         if len(word) == 1:
             return self._applied(word)
         if word in known.GREEK or (len(word) == 2 and word[0] == "d" and word[1] in "xytuvrsz"):
             return Symbol(word)
         for function in known.FAMILIAR:
-            if word.startswith(function) and len(word) <= len(function) + 2:
+            at = word.find(function)
+            if at == 0 and len(word) <= len(function) + 2:
                 self._split(token, len(function))
                 return self._function(known.FUNCTIONS[function])
+            if at == 1 and word.endswith(function):
+                self._split(token, 1)
+                return self._letter(word[0])
         if len(word) <= 3:
             self._split(token, 1)
             return self._letter(word[0])
@@ -115,7 +119,7 @@ class Atoms(Functions):
             return Apply("binomial", self._arguments())
         if self._token.value == "(" and not self._token.spaced and (letter in "fgh" or letter.isupper()):
             inner, closing = self._ahead(), self._ahead(2)
-            if letter in "fgh" or (closing.value == ")" and inner.kind == "word" and len(inner.value) == 1):
+            if letter in "fgh" or (closing.value == ")" and inner.kind in ("word", "number") and len(inner.value) == 1):
                 return Apply(letter, self._arguments())
         return Symbol(letter)
 
