@@ -148,6 +148,8 @@ def _factors(part: str) -> list[tuple[str, int]]:
 def _simple(name: str) -> Unit | None:
     """A unit without powers: its symbol (case counts) or its word, with a prefix."""
     name = name.rstrip(".") if len(name) > 1 else name
+    if not name:
+        return None
     if name in _ABBREVIATIONS:
         return find_unit(_ABBREVIATIONS[name], explicit=True)
     if (unit := _TABLE.get(name)) is not None:

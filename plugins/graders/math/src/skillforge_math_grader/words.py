@@ -12,14 +12,20 @@ _LISTED = re.compile(r", and |, or |, ?| and | or |; ?")
 _SPACES = re.compile(r"\s+")
 
 _SYNONYMS = {
-    "true": "yes", "correct": "yes", "false": "no", "incorrect": "no", "does not exist": "undefined", "dne": "undefined",
-    "doesn't exist": "undefined", "not defined": "undefined", "no limit": "undefined", "no solutions": "no solution",
-    "no real solutions": "no solution", "no real solution": "no solution", "empty set": "no solution",
-    "none exist": "no solution", "no such value": "no solution", "no such values": "no solution", "all reals": "all real numbers", "any real number":
-    "all real numbers", "real numbers": "all real numbers", "infinitely many solutions": "infinitely many", "infinite":
-    "infinitely many", "infinite solutions": "infinitely many", "neither even nor odd": "neither", "cannot be determined":
-    "not enough information", "can't be determined": "not enough information",
-}  # fmt: skip
+    synonym: meaning
+    for meaning, synonyms in {
+        "yes": "true|correct",
+        "no": "false|incorrect",
+        "undefined": "does not exist|dne|doesn t exist|not defined|no limit",
+        "no solution": "no solutions|no real solutions|no real solution|empty set|none exist|no such value|no such values",
+        "all real numbers": "all reals|any real number|real numbers",
+        "infinitely many": "infinitely many solutions|infinite|infinite solutions",
+        "neither": "neither even nor odd",
+        "not enough information": "cannot be determined|can t be determined",
+    }.items()
+    for synonym in synonyms.split("|")
+}
+"""Folded words -> the ones that stand for them."""
 
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "

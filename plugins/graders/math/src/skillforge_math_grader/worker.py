@@ -1,7 +1,7 @@
 """A process that asks sympy, so that neither time nor memory of a hard pair is the caller's.
 
-Sympy's algorithms have no bound on their time, and an alarm does not stop C code: the parent keeps the clock, and kills. A spare
-process is kept warm, since importing sympy takes most of a second. The parent is trusted and sends pickled trees; the
+Sympy's algorithms have no bound on their time, and an alarm does not stop C code: the parent keeps the clock, and kills. A
+spare process is kept warm, since importing sympy takes most of a second. The parent is trusted and sends pickled trees; the
 worker, which has handled what a hostile text was made into, answers with one byte.
 """
 
