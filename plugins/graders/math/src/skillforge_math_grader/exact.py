@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import reduce
 
-from skillforge_math_grader.tree import Add, Apply, Bound, Matrix, Mul, Node, Number, Pow, Quantity
+from skillforge_math_grader.tree import Add, Apply, Bound, Matrix, Mul, Node, Number, Pow, Quantity, Symbol
 
 MAX_BITS = 20_000
 """Larger numbers stay symbolic."""
@@ -75,9 +75,8 @@ class _Exact:
                 return self.value(inner) / 100
             case Bound("sum" | "product", body, variable, lower, upper) if lower is not None and upper is not None:
                 return self._series(node.operator, body, variable, self.value(lower), self.value(upper))
-        name = getattr(node, "name", None)
-        if name in self._variables:
-            return self._variables[name]
+            case Symbol(name) if name in self._variables:
+                return self._variables[name]
         raise Unevaluated(type(node).__name__)
 
     def _series(self, operator: str, body: Node, variable: str, first: Fraction, last: Fraction) -> Fraction:

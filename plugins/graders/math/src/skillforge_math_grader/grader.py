@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from skillforge import Grader, PartOptions, Problem, Transcript, Verdict
-from skillforge.parts.grader import Step
+from skillforge import Grader, PartOptions, Problem, Step, Transcript, Verdict
 from skillforge_math_grader.check import check, explain
 from skillforge_math_grader.extract import MAX_READ, RULES, Kind, extract
 from skillforge_math_grader.finding import OUTCOMES

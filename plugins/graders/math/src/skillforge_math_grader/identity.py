@@ -10,8 +10,23 @@ from skillforge_math_grader.exact import Undefined, Unevaluated, exact_value
 from skillforge_math_grader.finding import Finding, stage
 from skillforge_math_grader.modular import PRIMES, residue
 from skillforge_math_grader.numeric import DIGITS, POINTS, REAL_POINTS, WHOLE_POINTS, Evaluator
-from skillforge_math_grader.tree import Apply, Bound, Constant, Node, Pow, Symbol, walk
+from skillforge_math_grader.tree import (
+    Add,
+    Apply,
+    Bound,
+    Constant,
+    Matrix,
+    Mul,
+    Node,
+    Number,
+    Pow,
+    Quantity,
+    Symbol,
+    walk,
+    with_children,
+)
 
+_ARITHMETIC = (Number, Symbol, Constant, Add, Mul, Pow, Apply, Bound, Quantity, Matrix)
 ENOUGH_POINTS = 5
 """Points at which both sides are defined, before they count as equal."""
 
@@ -125,18 +140,7 @@ def substitute(node: Node, name: str, value: Node) -> Node:
     """`node` with the variable replaced."""
     if isinstance(node, Symbol):
         return value if node.name == name else node
-    changed: dict[str, Any] = {}
-    for field in node.__struct_fields__:
-        old = getattr(node, field)
-        if isinstance(old, Node):
-            changed[field] = substitute(old, name, value)
-        elif isinstance(old, tuple) and old and isinstance(old[0], Node):
-            changed[field] = tuple(substitute(item, name, value) for item in old)
-        elif isinstance(old, tuple) and old and isinstance(old[0], tuple):
-            changed[field] = tuple(tuple(substitute(cell, name, value) for cell in row) for row in old)
-        else:
-            changed[field] = old
-    return type(node)(**changed)
+    return with_children(node, lambda child: substitute(child, name, value))
 
 
 def real_value(node: Node, digits: int = DIGITS) -> Any | None:
@@ -160,11 +164,10 @@ def rational_value(node: Node) -> Fraction | None:
 
 def fingerprint(node: Node) -> object:
     """Hashable; equal for expressions that compare equal, but for rare ones that are told apart."""
-    for prime in PRIMES[:1]:
-        try:
-            return ("modular", _residue(node, prime))
-        except (Unevaluated, RecursionError):
-            pass
+    try:
+        return ("modular", _residue(node, PRIMES[0]))
+    except (Unevaluated, RecursionError):
+        pass
     values = []
     for point in range(len(POINTS)):
         try:
@@ -172,8 +175,7 @@ def fingerprint(node: Node) -> object:
         except (Unevaluated, RecursionError):
             continue
         if not _is_complex(value) or _has_i(node):
-            context = Evaluator(point)._context
-            values.append((point, context.nstr(value, 30)))
+            values.append((point, Evaluator(point).rounded(value, DIGITS // 2)))
     return ("numeric", tuple(values)) if values else ("tree", node)
 
 
@@ -218,10 +220,7 @@ def _has_bound(node: Node) -> bool:
 
 def is_arithmetic(node: Node) -> bool:
     """Whether `node` is an expression with a value, made of nothing that is compared in another way."""
-    from skillforge_math_grader.tree import Add, Matrix, Mul, Number, Quantity
-
-    kinds = (Number, Symbol, Constant, Add, Mul, Pow, Apply, Bound, Quantity, Matrix)
-    return all(isinstance(part, kinds) for part in walk(node))
+    return all(isinstance(part, _ARITHMETIC) for part in walk(node))
 
 
 def proportional(first: Node, second: Node, positive: bool = False) -> Finding:

@@ -37,6 +37,10 @@ class Evaluator:
         except (ZeroDivisionError, ValueError, OverflowError, TypeError, NotImplementedError) as error:
             raise Undefined(str(error)) from None
 
+    def rounded(self, value: Any, digits: int) -> str:
+        """`value` with so many significant digits, as text."""
+        return str(self._context.nstr(value, digits))
+
     def _value(self, node: Node, variables: Mapping[str, Any]) -> Any:
         mp = self._context
         match node:

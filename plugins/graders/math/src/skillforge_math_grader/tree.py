@@ -6,7 +6,7 @@ they are written: making a tree costs time linear in its text.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Literal
 
@@ -165,6 +165,27 @@ def walk(node: Node) -> Iterator[Node]:
         node = waiting.pop()
         yield node
         waiting.extend(children(node))
+
+
+def with_children(node: Node, change: Callable[[Node], Node]) -> Node:
+    """`node` with each node directly below it replaced by what `change` makes of it."""
+    changed: dict[str, object] = {}
+    for name in node.__struct_fields__:
+        value = getattr(node, name)
+        if isinstance(value, Node):
+            changed[name] = change(value)
+        elif isinstance(value, tuple):
+            changed[name] = tuple(
+                change(item)
+                if isinstance(item, Node)
+                else tuple(map(change, item))
+                if isinstance(item, tuple)
+                else item
+                for item in value
+            )
+        else:
+            changed[name] = value
+    return type(node)(**changed)
 
 
 def negated(node: Node) -> Node:

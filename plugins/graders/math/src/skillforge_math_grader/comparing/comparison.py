@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from skillforge_math_grader.comparing.lists import compare_groups, compare_matrices
 from skillforge_math_grader.comparing.measures import compare_numerals, compare_quantities, compare_ratios
@@ -98,7 +99,7 @@ class Comparison:
         return Finding(True, stage, reason)
 
 
-_RULES: tuple[tuple[object, Callable[[Comparison, Node, Node], Finding | None]], ...] = (
+_RULES: tuple[tuple[Any, Callable[[Comparison, Node, Node], Finding | None]], ...] = (
     (Relation | SetExpression | Symbol, compare_relations),
     (Quantity, compare_quantities),
     (Based, compare_numerals),

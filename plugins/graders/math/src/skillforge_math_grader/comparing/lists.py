@@ -88,15 +88,10 @@ def _rows(node: Node) -> Rows | None:
             result = reduce(_product, matrices) if matrices else None
             return result and tuple(tuple(Mul((*scalars, cell)) for cell in row) for row in result)
         case Add(terms):
-            parts = [_rows(term) for term in terms]
-            if any(
-                part is None or len(part) != len(parts[0] or ()) or len(part[0]) != len(parts[0][0]) for part in parts
-            ):  # type: ignore[index]
+            parts = [part for term in terms if (part := _rows(term)) is not None]
+            if len(parts) < len(terms) or len({(len(part), len(part[0])) for part in parts}) > 1:
                 return None
-            return tuple(
-                tuple(Add(cells) for cells in zip(*rows, strict=True))
-                for rows in zip(*[p for p in parts if p], strict=True)
-            )
+            return tuple(tuple(map(Add, zip(*rows, strict=True))) for rows in zip(*parts, strict=True))
     return None
 
 
@@ -117,7 +112,8 @@ def _listed(group: Group) -> Sequence[Node]:
     first = items[0] if items else None
     if not (isinstance(first, Relation) and len(first.operands) == 2 and (assigned := assigned_values(first))):
         return items
-    name, values = assigned[0], []
+    name = assigned[0]
+    values: list[Node] = []
     for item in items:
         found = assigned_values(item) if isinstance(item, Relation) and len(item.operands) == 2 else None
         if found is None and not (len(values) and not isinstance(item, Relation)):

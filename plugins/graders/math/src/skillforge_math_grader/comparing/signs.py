@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from skillforge_math_grader.finding import Finding
-from skillforge_math_grader.tree import MINUS_ONE, Group, Mul, Node, PlusMinus, walk
+from skillforge_math_grader.tree import MINUS_ONE, Group, Mul, Node, PlusMinus, walk, with_children
 
 if TYPE_CHECKING:
     from skillforge_math_grader.comparing.comparison import Comparison
@@ -46,12 +46,4 @@ def _with_signs(node: Node, signs: Iterator[int]) -> Node:
         sign = next(signs) * (-1 if node.flipped else 1)
         term = _with_signs(node.term, signs)
         return term if sign > 0 else Mul((MINUS_ONE, term))
-    changed = {}
-    for name in node.__struct_fields__:
-        value = getattr(node, name)
-        if isinstance(value, Node):
-            value = _with_signs(value, signs)
-        elif isinstance(value, tuple) and value and isinstance(value[0], Node):
-            value = tuple(_with_signs(item, signs) for item in value)
-        changed[name] = value
-    return type(node)(**changed)
+    return with_children(node, lambda child: _with_signs(child, signs))

@@ -92,5 +92,11 @@ class Cursor:
     def _starts_factor(self) -> bool:
         raise NotImplementedError
 
+    def _name(self) -> str:
+        raise NotImplementedError
+
+    def _at_modulus(self) -> bool:
+        raise NotImplementedError
+
     def _mix(self, factors: list[Node]) -> None:
         raise NotImplementedError
