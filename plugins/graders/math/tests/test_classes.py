@@ -133,7 +133,10 @@ EQUAL = {
         ("5", r"\displaystyle 5"),
     ],
     "piecewise": [
-        (r"\begin{cases} x & \text{if } x>0 \\ -x & \text{otherwise} \end{cases}", r"\begin{cases} x & x>0 \\ -x & \text{otherwise} \end{cases}"),
+        (
+            r"\begin{cases} x & \text{if } x>0 \\ -x & \text{otherwise} \end{cases}",
+            r"\begin{cases} x & x>0 \\ -x & \text{otherwise} \end{cases}",
+        ),
         (r"\begin{cases} a+b=\frac12 \\ a-b=1 \end{cases}", r"\begin{cases} a+b=0.5\\ a-b=1\end{cases}"),
     ],
 }  # fmt: skip

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
 from skillforge_math_grader.normal import MAX_CHARS, normalise, plain, text_key, unboxed
 from skillforge_math_grader.numbers import read_number
 from skillforge_math_grader.parsing import parse
+from skillforge_math_grader.respelling import respelled
 from skillforge_math_grader.tokens import Unreadable, has_grouped_digits
 from skillforge_math_grader.tree import Add, Based, Group, Node, Number, Quantity, Text
 from skillforge_math_grader.units import convertible, find_unit
 from skillforge_math_grader.words import fold, is_words, listed_words, number_in_words
 
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}|(?<=^0,)[0-9]+)")
-_BASED = re.compile(r"(?P<digits>-?[0-9A-Fa-f]{1,200}(?:\.[0-9A-Fa-f]{1,200})?)_\{?(?P<base>[0-9]{1,2})\}?")
+_BASED = re.compile(
+    r"(?P<digits>-?[0-9A-Fa-f]{1,200}(?:\.[0-9A-Fa-f]{1,200})?)"
+    r"(?:_ ?\{? ?(?:base ?)?(?P<base>[0-9]{1,2}|[a-z]{3,8}) ?\}?| (?:in )?base (?P<base2>[0-9]{1,2}|[a-z]{3,8}))"
+)
+_ANGLE = re.compile(r"(?P<degrees>-?[0-9]+) ?\^ ?\\circ ?(?P<minutes>[0-9]+) ?'(?: ?(?P<seconds>[0-9.]+) ?'')?")
 _COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)? [A-Za-z]{1,12}(?:,? and |,? )){1,3}[0-9]+(?:\.[0-9]+)? [A-Za-z]{1,12}")
 _INTRODUCTION = re.compile(
-    r"^(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final )?answer(?: is| =)?:? ", re.IGNORECASE
+    r"^(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final )?answer(?: is| =)?:? |^it(?: i|')s ", re.IGNORECASE
 )
 _BOLD = re.compile(r"(?<![*\w])\*\*(?P<inner>[^*]+)\*\*(?![*\w])")
 _PARENTHESES = re.compile(r"(\()+")
@@ -79,7 +85,7 @@ def _undressed(answer: str) -> str:
     text = unboxed(answer) if "box" in answer else answer
     if "*" in text:
         text = _BOLD.sub(r"\g<inner>", text)
-    text = plain(text.strip(" `\n\t\r"))
+    text = plain(respelled(text.strip(" `\n\t\r")))
     text = text.strip().strip("$").strip()
     if not text.endswith("..."):
         text = text.rstrip(" .,;:\\") if not text.endswith(r"\}") else text
@@ -104,7 +110,8 @@ def _based(text: str) -> Node | None:
     found = _BASED.fullmatch(text)
     if found is None or not any(char.isdigit() for char in found["digits"]):
         return None
-    return Based(found["digits"].upper(), int(found["base"]))
+    base = number_in_words(written) if (written := found["base"] or found["base2"]).isalpha() else Fraction(written)
+    return Based(found["digits"].upper(), int(base)) if base is not None else None
 
 
 def _words(text: str) -> Node | None:
@@ -118,7 +125,7 @@ def _words(text: str) -> Node | None:
         return Number(number)
     if len(items := listed_words(text)) > 1:
         return Group("", tuple(Text(fold(item)) for item in items), "")
-    if not is_words(text) or folded in ("pi", "infinity", "oo", "inf", "sqrt"):
+    if not is_words(text) or folded in ("pi", "infinity", "oo", "inf", "sqrt") or _is_product(text):
         return None
     first, _, rest = folded.partition(" ")
     if rest and (number := number_in_words(first)) is not None and find_unit(rest) is not None:
@@ -126,8 +133,18 @@ def _words(text: str) -> Node | None:
     return Text(folded)
 
 
+def _is_product(word: str) -> bool:
+    """`xyz` and `abc` are products: three letters that follow each other in the alphabet."""
+    codes = sorted(map(ord, word))
+    return len(word) == 3 and codes[2] - codes[0] == 2 and len(set(codes)) == 3
+
+
 def _compound(text: str) -> Node | None:
-    """`5 feet 3 inches` in the first of its units."""
+    """`5 feet 3 inches` in the first of its units, and degrees with minutes."""
+    if (angle := _ANGLE.fullmatch(text)) is not None:
+        minutes = Fraction(angle["minutes"]) + Fraction(angle["seconds"] or 0) / 60
+        sign = -1 if angle["degrees"].startswith("-") else 1
+        return Quantity(Number(int(angle["degrees"]) + sign * minutes / 60), "degree")
     if not _COMPOUND.fullmatch(text):
         return None
     words = text.replace(",", " ").replace(" and ", " ").split()

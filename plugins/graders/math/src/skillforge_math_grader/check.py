@@ -15,8 +15,11 @@ from skillforge_math_grader.words import date_of, same_time, time_of
 
 _WHOLE = re.compile(r"\$?(-?[0-9]{1,18})\$?")
 _CHOSEN = re.compile(
-    r"(?:(?:the )?(?:option|choice|answer)(?: is)?:? )?(?:\((?P<a>[A-Ja-j])\)|(?P<b>[A-Ja-j])(?=$|[.:)]))[.:)]?(?P<rest> .*)?"
+    r"(?:(?:[Tt]he )?(?:[Oo]ption|[Cc]hoice|[Aa]nswer)(?: is)?:? )?"
+    r"(?:\((?P<a>[A-Ja-j])\)|(?P<b>[A-Ja-j])(?=$|[.:)]))[.:)]?(?P<rest> .*)?"
 )
+
+_LETTERS = re.compile(r"\(?[A-J]\)?(?:(?:, ?(?:and )?| and | )?\(?[A-J]\)?)+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,10 @@ def _choices(one: Answer, two: Answer, policy: Policy) -> Finding | None:
             return Finding(False, "choice", "more than a letter")
         equal = letter[1] == other.upper()
         return Finding(equal, "choice", "the same letter" if equal else "different letters")
+    several = [_LETTERS.fullmatch(answer.text) and re.findall("[A-J]", answer.text) for answer in (one, two)]
+    if several[0] and several[1] and any(answer.text.isalpha() for answer in (one, two)):  # BC, and B, C
+        equal = sorted(several[0]) == sorted(several[1])
+        return Finding(equal, "choice", "the same letters" if equal else "different letters")
     return None
 
 

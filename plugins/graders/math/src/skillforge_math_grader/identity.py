@@ -35,6 +35,10 @@ def compare_values(first: Node, second: Node) -> Finding:
     """Compare two expressions, in the domain that they share, with real variables."""
     if first == second:
         return Finding(True, "identical", "the same expression")
+    if symbols(first) - symbols(second) == {"C"} and symbols(second) - symbols(first) == {"c"}:
+        second = substitute(second, "c", Symbol("C"))  # constants of integration
+    if symbols(first) - symbols(second) == {"c"} and symbols(second) - symbols(first) == {"C"}:
+        first = substitute(first, "c", Symbol("C"))
     if symbols(first) != symbols(second) and not (_has_bound(first) or _has_bound(second)):
         finding = _compare_different_variables(first, second)
         if finding is not None:

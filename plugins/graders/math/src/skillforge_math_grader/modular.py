@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from skillforge_math_grader.exact import MAX_SIDE, MAX_TERMS, Undefined, Unevaluated, exact_value
 from skillforge_math_grader.tree import Add, Apply, Bound, Constant, Matrix, Mul, Node, Number, Pow, Quantity, Symbol
+from skillforge_math_grader.vocabulary import KNOWN_FUNCTIONS
 
 PRIMES = (1239985039966174441, 1617172344214857049)
 """61 bits; 1 modulo 8, so that -1 and 2 are squares, and chosen so that the odd primes up to 97 are squares too."""
@@ -59,7 +60,7 @@ class _Field:
                 return self._binomial(node, n, k)
             case Apply("det", (Matrix(rows),)) if len(rows) == len(rows[0]) <= MAX_SIDE:
                 return self._determinant([[self.value(cell) for cell in row] for row in rows])
-            case Apply(function, arguments) if len(function.rstrip("'")) == 1 or function.endswith("^-1"):
+            case Apply(function, arguments) if function not in KNOWN_FUNCTIONS:
                 values = [self.value(argument) for argument in arguments]
                 return _random(f"{function}({values})", p)
             case Bound("sum" | "product", body, variable, lower, upper) if lower is not None and upper is not None:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from skillforge_math_grader.normal import DOLLAR
 from skillforge_math_grader.tree import Node, Number, Quantity
+from skillforge_math_grader.units import find_unit
 
 MAX_DIGITS = 4000
 """Longer numerals, and powers of ten beyond this, are not read: they are compared as text."""
@@ -84,6 +85,16 @@ def read_number(text: str) -> Node | None:
 
 def _read_unit(tail: str) -> tuple[int, str] | None:
     """The scale (1, or that of "million") and the unit that follow a number."""
+    return _read_words(tail) or _read_symbols(tail)
+
+
+def _read_symbols(tail: str) -> tuple[int, str] | None:
+    """`m s^{-1}`: symbols with powers, after a blank."""
+    unit = tail.strip()
+    return (1, unit) if tail[0] == " " and len(unit) > 2 and find_unit(unit, explicit=True) else None
+
+
+def _read_words(tail: str) -> tuple[int, str] | None:
     found = _UNIT.fullmatch(tail)
     if found is None:
         return None

@@ -49,6 +49,11 @@ def real_set(node: Node) -> RealSet:
             return RealSet((_piece(low, opening == "[", high, closing == "]"),))
         case Group("{", items, "}"):
             return RealSet(tuple(_piece(item, True, item, True) for item in items[:MAX_PIECES]))
+        case Group("", (Relation((Symbol(), _), ("!=",)) as first, *rest), "") if not any(
+            isinstance(item, Relation) for item in rest
+        ):  # x != 1, 2
+            others = [Relation((first.operands[0], item), ("!=",)) for item in rest]
+            return _intersection([real_set(item) for item in (first, *others)])
         case Group("", items, ""):
             sets = [real_set(item) for item in items]
             both = _intersection(sets)

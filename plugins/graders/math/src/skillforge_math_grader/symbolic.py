@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import sympy
 from mpmath import mp, mpf, workprec
 from sympy.core.evalf import evalf
 
+from skillforge_math_grader import tree
 from skillforge_math_grader.numeric import POINTS
-from skillforge_math_grader.tree import (
-    Add,
-    Apply,
-    Bound,
-    Constant,
-    Matrix,
-    Mul,
-    Node,
-    Number,
-    Pow,
-    Quantity,
-    Symbol,
-    walk,
-)
+from skillforge_math_grader.tree import Node
 
-MAX_BITS = 10_000
+MAX_BITS = 20_000
 """Powers and factorials that are larger are refused before sympy carries them out."""
 
 MAX_FACTORIAL = 1_000
@@ -46,16 +34,9 @@ ERROR = mpf(2) ** -90
 
 NOISE = 2**16
 
-Scope = Mapping[str, Any]
-
 
 class Unsupported(Exception):
     """The tree has no form in sympy, or one that would be too large."""
-
-
-class _Value(NamedTuple):
-    number: Any
-    error: Any
 
 
 def decide(first: Node, second: Node) -> bool | None:
@@ -70,25 +51,23 @@ def decide(first: Node, second: Node) -> bool | None:
         one, two = to_sympy(first, scope), to_sympy(second, scope)
     except Unsupported:
         return None
-    if _is_family(first) or _is_family(second):
-        variable = _variable_of_family(first, second)
-        if variable is None:
-            return False if _is_family(first) != _is_family(second) else None
+    if (variable := _variable_of_families(first, second)) is not None:
         one, two = (side.diff(sympy.Symbol(variable, real=True)) for side in (one, two))
-    for form in (_as_it_is, _carried_out):
-        one, two = form(one), form(two)
-        found = _compare(one, two)
-        if found is not None:
-            return found
-    return True if sympy.simplify(one - two) == 0 else None
+    elif _antiderivatives(first) or _antiderivatives(second):
+        return None if _is_family(first) and _is_family(second) else False
+    if not _is_slow(one) and not _is_slow(two) and (found := _compare(one, two)) is not None:
+        return found
+    done_one, done_two = one.doit(), two.doit()
+    if (done_one, done_two) != (one, two) and (found := _compare(done_one, done_two)) is not None:
+        return found
+    return True if sympy.simplify(done_one - done_two) == 0 else None
 
 
-def _as_it_is(expression: Any) -> Any:
-    return expression
-
-
-def _carried_out(expression: Any) -> Any:
-    return expression.doit()
+def _is_slow(expression: Any) -> bool:
+    """Whether it is better carried out first: a limit, a long sum, or an integral that would be taken at every point."""
+    if expression.has(sympy.Limit) or (expression.has(sympy.Integral) and expression.free_symbols):
+        return True
+    return any(bound.is_Integer for part in expression.atoms(sympy.Sum) for bound in part.limits[0][2:])
 
 
 def _compare(one: Any, two: Any) -> bool | None:
@@ -102,14 +81,14 @@ def _compare(one: Any, two: Any) -> bool | None:
         return False
     variables = sorted(one.free_symbols | two.free_symbols, key=str)
     complex_allowed = not variables or one.has(sympy.I) or two.has(sympy.I)
-    agreed = 0
-    for round in range(ROUNDS if variables else 1):
-        point = {variable: _draw(variable, round) for variable in variables}
+    wanted = ENOUGH_POINTS if variables else 1
+    for turn in range(ROUNDS if variables else 1):
+        point = {variable: _draw(variable, turn) for variable in variables}
         found = _compare_at(one, two, point, complex_allowed)
         if found is False:
             return False
-        agreed += found is True
-        if agreed == (ENOUGH_POINTS if variables else 1):
+        wanted -= found is True
+        if wanted == 0:
             return True
     return None
 
@@ -119,120 +98,124 @@ def _compare_at(one: Any, two: Any, point: Mapping[Any, Any], complex_allowed: b
     if a is None or b is None:
         return None
     with workprec(MAX_BITS):
-        if not complex_allowed and max(abs(a.number.imag), abs(b.number.imag)) > ERROR:
+        (a, error_a), (b, error_b) = a, b
+        if not complex_allowed and max(abs(a.imag), abs(b.imag)) > ERROR:
             return None
-        return bool(abs(a.number - b.number) <= NOISE * (a.error + b.error))
+        return bool(abs(a - b) <= NOISE * (error_a + error_b))
 
 
-def _value(expression: Any, point: Mapping[Any, Any]) -> _Value | None:
-    """The value with a bound of its error that is below `ERROR`, or None."""
-    if expression.has(sympy.Integral):  # whose evaluation looks at no point
+def _value(expression: Any, point: Mapping[Any, Any]) -> tuple[Any, Any] | None:
+    """A number and a bound of its error, which is below `ERROR`; None if there are none."""
+    if expression.has(sympy.Integral):  # sympy takes integrals of numbers only
         expression, point = expression.xreplace(point), {}
-    operated = expression.has(*_OPERATORS)
-    precision = QUADRATURE_PRECISION if operated else PRECISION
+    hard = expression.has(*_OPEN)
+    precision = QUADRATURE_PRECISION if hard else PRECISION
     for _ in range(2):
-        options = {"subs": dict(point), "maxprec": precision + 20 if operated else 4 * precision}
+        options = {"subs": dict(point), "maxprec": precision + 20 if hard else 4 * precision}
         try:
             parts = evalf(expression, precision, options)
             numbers = [mp.make_mpf(part) if part else mpf(0) for part in parts[:2]]
         except Exception:  # evalf raises whatever it likes where there is no value, or no way to find it
             return None
         with workprec(MAX_BITS):
-            errors = [
-                mp.ldexp(abs(number), -int(accuracy)) if number and accuracy < MAX_BITS else mpf(0)
-                for number, accuracy in zip(numbers, parts[2:], strict=True)
-            ]
-            value = _Value(mp.mpc(*numbers), sum(errors))
-            if not mp.isfinite(value.number):
-                return None
-            if value.error <= ERROR:
-                return value
-            precision += max(mp.mag(value.number), 0)  # large numbers are told apart to the same absolute error
-        if precision > MAX_BITS:
+            value = mp.mpc(*numbers)
+            if not value or not mp.isfinite(value):
+                return None if value else (value, mpf(0))
+            accuracy = min(bits for number, bits in zip(numbers, parts[2:], strict=True) if number)
+            error = mp.ldexp(abs(value), -int(accuracy))
+            if error <= ERROR:
+                return value, error
+            precision += int(mp.mag(value))  # large numbers are told apart to the same absolute error
+        if accuracy < 90 or precision > MAX_BITS:
             return None
     return None
 
 
-def _draw(variable: Any, round: int) -> Any:
+def _draw(variable: Any, turn: int) -> Any:
     """A value for a variable: the same in all runs."""
-    digest = hashlib.blake2b(f"{variable.name}/{round}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = hashlib.blake2b(f"{variable.name}/{turn}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     if variable.is_integer:
-        return sympy.Integer(1 + round + digest[0] % 5)
-    low, high = (sympy.Rational(str(bound)) for bound in POINTS[round % len(POINTS)])
+        return sympy.Integer(1 + turn + 2 * (digest[0] % 3))
+    low, high = (sympy.Rational(str(bound)) for bound in POINTS[turn % len(POINTS)])
     return low + (high - low) * sympy.Rational(1 + digest[0], 257)
 
 
 # Families of antiderivatives ---------------------------------------------------------------------------------------------
 
 
+def _antiderivatives(node: Node) -> set[str]:
+    """The variables of integrals without bounds, to which a constant may be added."""
+    bounds = [part for part in tree.walk(node) if isinstance(part, tree.Bound)]
+    return {part.variable for part in bounds if part.operator == "integral" and part.lower is None}
+
+
 def _is_family(node: Node) -> bool:
-    """Whether a constant may be added: an integral without bounds, or a sum with the term C."""
-    if any(isinstance(part, Bound) and part.operator == "integral" and part.lower is None for part in walk(node)):
-        return True
-    return isinstance(node, Add) and Symbol("C") in node.terms
+    return bool(_antiderivatives(node)) or (isinstance(node, tree.Add) and tree.Symbol("C") in node.terms)
 
 
-def _variable_of_family(first: Node, second: Node) -> str | None:
-    """By which both families are derived, if both are families in one variable."""
+def _variable_of_families(first: Node, second: Node) -> str | None:
+    """By which both are derived to compare them up to a constant: where both have one, and there is one variable."""
     if not (_is_family(first) and _is_family(second)):
         return None
-    parts = [*walk(first), *walk(second)]
-    names = {part.variable for part in parts if isinstance(part, Bound) and part.lower is None}
-    names = names or {part.name for part in parts if isinstance(part, Symbol)} - {"C"}
+    names = _antiderivatives(first) | _antiderivatives(second) or (_names(first) | _names(second)) - {"C"}
     return names.pop() if len(names) == 1 else None
+
+
+def _names(node: Node) -> set[str]:
+    return {part.name for part in tree.walk(node) if isinstance(part, tree.Symbol)}
 
 
 # From our trees ----------------------------------------------------------------------------------------------------------
 
 
-def to_sympy(node: Node, scope: Scope | None = None) -> Any:
-    """The sympy object. Symbols are those of `scope`, by name, or real. Raises Unsupported."""
+def to_sympy(node: Node, scope: Mapping[str, Any] | None = None) -> Any:
+    """The sympy object, built by constructors. Symbols are those of `scope`, by name, or real. Raises Unsupported."""
     return _Builder(scope or {}).build(node)
 
 
 def _counted(node: Node) -> dict[str, Any]:
     """The variables in the bounds of sums and products stand for natural numbers."""
     names = set()
-    for part in walk(node):
-        if isinstance(part, Bound) and part.operator in ("sum", "product"):
+    for part in tree.walk(node):
+        if isinstance(part, tree.Bound) and part.operator in ("sum", "product"):
             bounds = [bound for bound in (part.lower, part.upper) if bound is not None]
-            names |= {symbol.name for bound in bounds for symbol in walk(bound) if isinstance(symbol, Symbol)}
+            names |= {name for bound in bounds for name in _names(bound)}
     return {name: sympy.Symbol(name, integer=True, positive=True) for name in names}
 
 
 class _Builder:
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Mapping[str, Any]) -> None:
         self._scope = scope
 
     def build(self, node: Node) -> Any:
         match node:
-            case Number(value):
+            case tree.Number(value):
                 return sympy.Rational(value.numerator, value.denominator)
-            case Symbol("..."):
+            case tree.Symbol("..."):
                 raise Unsupported("an ellipsis")
-            case Symbol(name):
+            case tree.Symbol(name):
                 return self._scope.get(name) or sympy.Symbol(name, real=True)
-            case Constant(name):
+            case tree.Constant(name):
                 return _CONSTANTS[name]
-            case Add(terms):
+            case tree.Add(terms):
                 return sympy.Add(*map(self.build, terms))
-            case Mul(factors):
+            case tree.Mul(factors):
                 return sympy.Mul(*map(self.build, factors))
-            case Pow(base, exponent):
+            case tree.Pow(base, exponent):
                 return _power(self.build(base), self.build(exponent))
-            case Quantity(inner, "%"):
+            case tree.Quantity(inner, "%"):
                 return self.build(inner) / 100
-            case Quantity(inner, "degree"):
+            case tree.Quantity(inner, "degree"):
                 return self.build(inner) * sympy.pi / 180
-            case Bound():
+            case tree.Bound():
                 return self._bound(node)
-            case Apply("det", (Matrix(rows),)) if len(rows) == len(rows[0]):
+            case tree.Apply("det", (tree.Matrix(rows),)) if len(rows) == len(rows[0]):
                 return sympy.Matrix([[self.build(cell) for cell in row] for row in rows]).det()
-            case Apply(function, arguments):
+            case tree.Apply(function, arguments):
                 return _FUNCTIONS.get(function, sympy.Function(function))(*map(self.build, arguments))
         raise Unsupported(type(node).__name__)
 
-    def _bound(self, node: Bound) -> Any:
+    def _bound(self, node: tree.Bound) -> Any:
         limits = [self.build(limit) for limit in (node.lower, node.upper) if limit is not None]
         counts = node.operator in ("sum", "product")
         if limits and node.operator != "limit":
@@ -244,6 +227,10 @@ class _Builder:
         match node.operator, limits:
             case "sum", [lower, upper]:
                 return sympy.Sum(body, (variable, lower, upper))
+            case "product", [lower, sympy.oo]:
+                last = sympy.Dummy(integer=True, positive=True)
+                partial = sympy.Product(body, (variable, lower, last)).doit()
+                return sympy.Limit(sympy.combsimp(partial), last, sympy.oo, "-")
             case "product", [lower, upper]:
                 if (upper - lower).is_Integer and upper - lower > MAX_TERMS:
                     raise Unsupported("a long product")
@@ -267,19 +254,21 @@ def _bits(number: Any) -> int:
     return 0 if abs(number) == 1 else max(int(number.p).bit_length(), int(number.q).bit_length())
 
 
-def _factorial(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def bounded(value: Any) -> Any:
-        if value.is_number and not (value.is_Rational and value <= MAX_FACTORIAL):
-            raise Unsupported("the factorial of a large or irrational number")
-        return function(value)
+def _only(fits: Callable[[Any], bool], function: Callable[..., Any]) -> Callable[..., Any]:
+    def applied(*values: Any) -> Any:
+        if not all(map(fits, values)):
+            raise Unsupported("a large number, or one of another kind")
+        return function(*values)
 
-    return bounded
+    return applied
 
 
-def _binomial(n: Any, k: Any) -> Any:
-    if any(value.is_number and not (value.is_Rational and abs(value) <= MAX_FACTORIAL) for value in (n, k)):
-        raise Unsupported("a large binomial")
-    return sympy.binomial(n, k)
+def _is_small(value: Any) -> bool:
+    return not value.is_number or bool(value.is_Rational and abs(value) <= MAX_FACTORIAL)
+
+
+def _is_whole(value: Any) -> bool:
+    return bool(value.is_Integer)
 
 
 def _real_root(value: Any, degree: Any) -> Any:
@@ -288,19 +277,9 @@ def _real_root(value: Any, degree: Any) -> Any:
     return _power(value, 1 / degree)
 
 
-def _of_whole_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    def applied(*values: Any) -> Any:
-        if not all(value.is_Integer for value in values):
-            raise Unsupported("a divisor of what is no whole number")
-        return function(*values)
-
-    return applied
-
-
 _CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "oo": sympy.oo}
 _INFINITE = (sympy.oo, -sympy.oo)
-_OPERATORS = (sympy.Sum, sympy.Product, sympy.Integral)
-_OPEN = (*_OPERATORS, sympy.Limit)
+_OPEN = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit)
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(sympy, name) for name in "sin cos tan cot sec csc sinh cosh tanh coth sech csch".split()},
     **{f"arc{name}": getattr(sympy, f"a{name}") for name in "sin cos tan sec csc sinh cosh tanh".split()},
@@ -308,13 +287,13 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ln": sympy.log,
     "log": sympy.log,
     "abs": sympy.Abs,
-    "factorial": _factorial(sympy.factorial),
-    "double_factorial": _factorial(sympy.factorial2),
-    "binomial": _binomial,
+    "factorial": _only(_is_small, sympy.factorial),
+    "double_factorial": _only(_is_small, sympy.factorial2),
+    "binomial": _only(_is_small, sympy.binomial),
     "floor": sympy.floor,
     "ceil": sympy.ceiling,
-    "gcd": _of_whole_numbers(sympy.igcd),
-    "lcm": _of_whole_numbers(sympy.ilcm),
+    "gcd": _only(_is_whole, sympy.igcd),
+    "lcm": _only(_is_whole, sympy.ilcm),
     "mod": sympy.Mod,
     "min": sympy.Min,
     "max": sympy.Max,

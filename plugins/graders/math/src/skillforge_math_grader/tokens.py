@@ -37,7 +37,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:\ [0-9]{3})+)(?![0-9,]|\ [0-9])")
+_GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:\ [0-9]{3})+)(?![0-9]|,[0-9]|\ [0-9])")
 _SEPARATOR = re.compile("[, ]")
 
 
@@ -66,7 +66,11 @@ def tokenize(text: str, join_groups: bool) -> list[Token]:
             spaced = True
             continue
         assert kind is not None
-        tokens.append(Token("word" if kind == "letter" else kind, found[kind], spaced))
+        if kind == "letter":
+            kind = "word"
+            if found["letter"] in "ijk":  # the unit vectors
+                tokens.append(Token("macro", r"\vec", spaced))
+        tokens.append(Token(kind, found[found.lastgroup or kind], spaced))
         spaced = False
         if len(tokens) > MAX_TOKENS:
             raise Unreadable("more tokens than are read")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from skillforge_math_grader.tree import Symbol
+
 FUNCTIONS = {
     **{
         name: name
@@ -45,6 +47,9 @@ FUNCTIONS = {
 }
 """Spelling -> the function's name in the tree."""
 
+KNOWN_FUNCTIONS = frozenset(FUNCTIONS.values()) | {"double_factorial"}
+"""Any other function is nobody's, and has any value."""
+
 FAMILIAR = ("arcsin", "arccos", "arctan", "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "log", "exp", "ln", "lg")
 """Functions that ASCII answers write without brackets, even glued to the argument: `sinx`."""
 
@@ -61,6 +66,7 @@ GREEK = frozenset(
     ).split()
 )
 
+WHOLE_NUMBERS = (Symbol("mathbb Z"), Symbol("mathbb N"))
 RELATIONS = {
     "=": "=", "==": "=", ":=": "=", r"\equiv": "=", r"\to": "=", "->": "=", "!=": "!=", r"\ne": "!=", "<": "<", r"\lt": "<",
     "<=": "<=", r"\le": "<=", ">": ">", r"\gt": ">", ">=": ">=", r"\ge": ">=", r"\approx": "~", r"\simeq": "~", r"\cong": "~",
@@ -73,6 +79,7 @@ SET_OPERATORS = {
 
 MATRICES = frozenset("matrix pmatrix bmatrix Bmatrix smallmatrix array vmatrix Vmatrix".split())
 
+VECTORS = frozenset("vec overrightarrow hat widehat".split())
 DECORATIONS = frozenset(
     (
         "overline bar vec hat widehat tilde overrightarrow underline mathcal mathbb mathfrak mathscr "

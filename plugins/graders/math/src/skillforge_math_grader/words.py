@@ -7,7 +7,7 @@ from fractions import Fraction
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b ?")
 _PUNCTUATION = re.compile(r"[\"'.,;:!?()\[\]{}*`$]+")
-_WORDS = re.compile(r"[A-Za-z][A-Za-z'-]*(?: [A-Za-z][A-Za-z'-]*)*")
+_WORDS = re.compile(r"[A-Za-z']+(?:-[A-Za-z']{3,})*(?: [A-Za-z']+(?:-[A-Za-z']{3,})*)*")
 _LISTED = re.compile(r", and |, or |, ?| and | or |; ?")
 _SPACES = re.compile(r"\s+")
 
@@ -17,7 +17,7 @@ _SYNONYMS = {
         "yes": "true|correct",
         "no": "false|incorrect",
         "undefined": "does not exist|dne|doesn t exist|not defined|no limit",
-        "no solution": "no solutions|no real solutions|no real solution|empty set|none exist|no such value|no such values",
+        "no solution": "no solutions|no real solutions|no real solution|empty set|none exist|no such value|no such values|none",
         "all real numbers": "all reals|any real number|real numbers",
         "infinitely many": "infinitely many solutions|infinite|infinite solutions",
         "neither": "neither even nor odd",
@@ -50,6 +50,9 @@ _TIME = re.compile(
     r"(?P<hour>\d{1,2})(?: ?: ?(?P<minute>\d{2}))?(?: ?: ?(?P<second>\d{2}))? ?(?P<half>[ap]\.? ?m\.?)?(?: hours)?",
     re.IGNORECASE,
 )
+
+
+_NAMED_TIMES = {"noon": "12:00 pm", "midnight": "12:00 am", "12 noon": "12:00 pm", "12 midnight": "12:00 am"}
 
 
 def fold(text: str) -> str:
@@ -123,7 +126,8 @@ def date_of(text: str) -> tuple[int, int, int | None] | None:
 
 def time_of(text: str) -> tuple[int, int, str] | None:
     """(seconds since 0:00 as written, seconds, `am`, `pm` or "") of `4:30 p.m.`, `16:30` or `5 pm`."""
-    found = _TIME.fullmatch(text.strip())
+    text = _NAMED_TIMES.get(text.strip().casefold(), text.strip())
+    found = _TIME.fullmatch(text)
     if found is None or not (found["minute"] or found["half"]):
         return None
     hour, minute, second = int(found["hour"]), int(found["minute"] or 0), int(found["second"] or 0)

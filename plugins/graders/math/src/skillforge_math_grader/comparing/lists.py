@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import reduce
 from typing import TYPE_CHECKING
 
 from skillforge_math_grader.comparing.relations import assigned_values
 from skillforge_math_grader.finding import Finding
+from skillforge_math_grader.identity import is_arithmetic, substitute
 from skillforge_math_grader.realsets import Shapeless, real_set, same_set
-from skillforge_math_grader.tree import Add, Group, Matrix, Mul, Node, Relation, Symbol, walk
+from skillforge_math_grader.tree import Add, Group, Matrix, Mul, Node, Number, Relation, Symbol, walk
 
 if TYPE_CHECKING:
     from skillforge_math_grader.comparing.comparison import Comparison
 
 
+_UNIT_VECTORS = ("vector i", "vector j", "vector k")
 Rows = tuple[tuple[Node, ...], ...]
 _NUMBER_SETS = (Symbol("mathbb Z"), Symbol("mathbb N"), Symbol("mathbb R"), Symbol("Z"), Symbol("N"))
 
@@ -26,9 +29,14 @@ def compare_groups(comparison: Comparison, a: Node, b: Node) -> Finding:
         items = comparison.distinct(_listed(group))  # "9/4 or 2.25" is one answer
         if len(items) == 1 and group.opening in ("", "{") and comparison.policy.unordered_lists:
             return comparison.nodes(*((items[0], other) if group is a else (other, items[0])))
+        if is_arithmetic(other) and (vector := _components(other, len(group.items))) is not None:
+            return comparison.nodes(*((group, vector) if group is a else (vector, group)))
         if any(isinstance(part, Matrix) for part in walk(other)):
             return compare_matrices(comparison, a, b) or Finding(False, "matrix", "a matrix and a list")
         return Finding(False, "list", "a list and a single answer")
+    for inner, outer in ((a, b), (b, a)):  # a set of one tuple
+        if outer.opening == "{" and len(outer.items) == 1 and inner.opening not in ("", "{"):
+            return comparison.nodes(*((outer.items[0], b) if outer is a else (a, outer.items[0])))
     brackets_a, brackets_b = (a.opening, a.closing), (b.opening, b.closing)
     loose_a, loose_b = a.opening in ("", "{"), b.opening in ("", "{")
     items_a, items_b = _listed(a), _listed(b)
@@ -54,6 +62,20 @@ def compare_groups(comparison: Comparison, a: Node, b: Node) -> Finding:
     except Shapeless:
         equal = False
     return Finding(bool(equal), "interval", "different brackets")
+
+
+def _components(node: Node, dimensions: int) -> Group | None:
+    """`2\\mathbf{i} + 3\\mathbf{j}` as (2, 3); None for what has no unit vectors in it."""
+    used = [at for at, name in enumerate(_UNIT_VECTORS) if any(part == Symbol(name) for part in walk(node))]
+    if not used or used[-1] >= dimensions:
+        return None
+    return Group("(", tuple(_component(node, at) for at in range(dimensions)), ")")
+
+
+def _component(node: Node, at: int) -> Node:
+    for other, name in enumerate(_UNIT_VECTORS):
+        node = substitute(node, name, Number(Fraction(other == at)))
+    return node
 
 
 def compare_matrices(comparison: Comparison, a: Node, b: Node) -> Finding | None:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from skillforge_math_grader.finding import Finding
-from skillforge_math_grader.identity import is_arithmetic
+from skillforge_math_grader.identity import is_arithmetic, rational_value
 from skillforge_math_grader.tree import (
     PI,
     Based,
@@ -68,6 +68,8 @@ def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | No
 
 
 def _same_units(comparison: Comparison, one: Node, unit_a: str, two: Node, unit_b: str) -> Finding:
+    if unit_a == unit_b and unit_a.startswith("mod "):
+        return _congruent(one, two, unit_a)
     if unit_a == unit_b or (_is_percent(unit_a) and _is_percent(unit_b)):
         return comparison.nodes(one, two)
     if {unit_a, unit_b} <= {"degree", "radians", "rad", "radian", "degrees", "deg", "°"}:
@@ -84,6 +86,13 @@ def _same_units(comparison: Comparison, one: Node, unit_a: str, two: Node, unit_
     if factor is None:
         return Finding(False, "units", f"{unit_a} and {unit_b} measure different things")
     return comparison.nodes(one if factor == 1 else Mul((one, Number(factor))), two)
+
+
+def _congruent(one: Node, two: Node, modulus: str) -> Finding:
+    a, b = rational_value(one), rational_value(two)
+    if a is None or b is None:
+        return Finding(None, "units", "remainders that are no numbers")
+    return Finding((a - b) % Fraction(modulus.removeprefix("mod ")) == 0, "units", "remainders of one modulus")
 
 
 def compare_ratios(comparison: Comparison, a: Node, b: Node) -> Finding | None:

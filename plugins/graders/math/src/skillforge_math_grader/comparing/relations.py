@@ -43,6 +43,8 @@ def compare_relations(comparison: Comparison, a: Node, b: Node) -> Finding | Non
     assigned = assigned_values(relation)
     if assigned is None or not comparison.policy.assignments:
         return Finding(False, "equation", "an equation and something else")
+    if isinstance(assigned[0], Text) and not all(_roughly(assigned[1][0], value) for value in assigned[1][1:]):
+        return Finding(False, "equation", "the sides of an equation differ")
     findings = [comparison.nodes(*((value, other) if relation is a else (other, value))) for value in assigned[1]]
     return _chain(assigned[1], findings)
 
@@ -95,7 +97,8 @@ def _is_condition(node: Node) -> bool:
     if isinstance(node, Relation):
         return not _EQUALITIES.issuperset(node.operators)
     if isinstance(node, Group) and not node.opening:
-        return bool(node.items) and all(isinstance(item, Relation) and _is_condition(item) for item in node.items)
+        first = node.items[0] if node.items else None
+        return isinstance(first, Relation) and _is_condition(first)
     return isinstance(node, SetExpression) or node == REALS
 
 
@@ -128,6 +131,8 @@ def _is_name(node: Node) -> bool:
         )
     if isinstance(node, Apply):
         return len(node.function.rstrip("'")) == 1 or node.function.endswith("^-1")
+    if isinstance(node, Group):
+        return node.opening == "(" and all(isinstance(item, Symbol) for item in node.items)
     return isinstance(node, Symbol | Text)
 
 

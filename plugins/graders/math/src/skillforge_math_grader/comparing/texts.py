@@ -19,7 +19,9 @@ _IN_SYMBOLS = {"no solution": _NOTHING, "all real numbers": REALS}
 def compare_texts(comparison: Comparison, a: Node, b: Node) -> Finding:
     """Words against words, or against what they stand for."""
     if isinstance(a, Text) and isinstance(b, Text):
-        same = a.words == b.words or (comparison.policy.synonyms and meaning(a.words) == meaning(b.words))
+        same = a.words.replace(" ", "") == b.words.replace(" ", "") or (
+            comparison.policy.synonyms and meaning(a.words) == meaning(b.words)
+        )
         return Finding(same, "text", "the same words" if same else "different words")
     text, other = (a, b) if isinstance(a, Text) else (b, a)
     assert isinstance(text, Text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from skillforge_math_grader.finding import Finding
@@ -34,11 +35,22 @@ def _rounded(comparison: Comparison, expected: Node, predicted: Node) -> Finding
         needed = comparison.policy.rounding_digits
         enough = needed is not None and digits >= needed and decimal.places >= MIN_PLACES
         rounded_gold = comparison.policy.rounded_expected and decimal is expected and decimal.places >= 2
-        if not enough and not (rounded_gold and rational_value(value) is None):
+        if not enough and not (rounded_gold and not _terminates(rational_value(value))):
             continue
         if _rounds_to(value, decimal, digits):
             return Finding(True, "rounding", f"rounds to it with {digits} significant digits")
     return None
+
+
+def _terminates(value: Fraction | None) -> bool:
+    """Whether a value can be written as a decimal."""
+    if value is None:
+        return False
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
 
 
 def _is_decimal(node: Node) -> bool:

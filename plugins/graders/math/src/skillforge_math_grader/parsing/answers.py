@@ -12,7 +12,7 @@ class Answers(Arithmetic):
     """Joins expressions to answers."""
 
     def answer(self) -> Node:
-        node = self._list()
+        node = self._over_or_choose(self._list())
         if self._token is not END:
             raise Unreadable(f"'{self._token.value}' is not understood")
         return node
@@ -93,11 +93,15 @@ class Answers(Arithmetic):
             operands.append(self._measured())
         if operator is not None:
             return SetExpression(operator, tuple(operands))  # type: ignore[arg-type]
-        if self._token.value == ":" and self._depth == 0:
-            while self._accept(":"):
-                operands.append(self._sum())
-            return Ratio(tuple(operands))
-        return operands[0]
+        while self._depth == 0 and self._at_colon():
+            self._at += 1
+            operands.append(self._sum())
+        return operands[0] if len(operands) == 1 else Ratio(tuple(operands))
+
+    def _at_colon(self) -> bool:
+        """`3 : 2`, or `3 to 2`."""
+        token = self._token
+        return token.value == ":" or (token.kind in ("word", "text") and token.value.strip() == "to")
 
     # Units -------------------------------------------------------------------------------------------------------
 
@@ -137,7 +141,7 @@ class Answers(Arithmetic):
                 first = word.lower().strip(" ,;").split(" ")[0]
                 if first in known.JOINS:
                     break
-                if first in known.CLAUSES:
+                if first in known.CLAUSES or first == "to":
                     break
                 words.append(word)
             elif words and token.value in ("^", "**"):

@@ -94,7 +94,7 @@ class Arithmetic(Atoms):
         if kind == "text":
             return value.strip() in known.FUNCTIONS or (len(value) == 1 and value in "ei")
         if kind == "word":
-            if value.lower() in known.JOINS or value in ("in", "mod", "U") or value.lower() in known.CLAUSES:
+            if value.lower() in known.JOINS or value in ("in", "mod", "U", "to") or value.lower() in known.CLAUSES:
                 return False
             if self._integrals and len(value) == 2 and value[0] == "d":
                 return False
@@ -110,12 +110,14 @@ class Arithmetic(Atoms):
                 or value in known.SEPARATORS
                 or value
                 in (r"\pm", r"\mp", r"\pmod", r"\bmod", r"\mod", r"\mid", r"\implies", r"\circ", r"\end", r"\rfloor")
-                or value in (r"\rceil", r"\|", r"\choose")
+                or value in (r"\rceil", r"\|", r"\choose", r"\over")
             )
         if value == "|":
             return not self._bars
         if value == "(" and self._at_modulus():
             return False
+        if value == "[" and (self._ahead() is END or self._ahead().value in (*known.CLOSING, *known.SET_OPERATORS)):
+            return False  # it closes [0, 1[
         return value in ("(", "[", "{")
 
     def _follows_number(self) -> bool:

@@ -12,6 +12,7 @@ from skillforge_math_grader.tokens import END, Token, Unreadable
 from skillforge_math_grader.tree import (
     HALF,
     Apply,
+    Bound,
     Constant,
     Group,
     Matrix,
@@ -19,6 +20,8 @@ from skillforge_math_grader.tree import (
     Node,
     Number,
     Pow,
+    Relation,
+    SetExpression,
     Symbol,
     Text,
     reciprocal,
@@ -36,7 +39,7 @@ class Atoms(Functions):
             return self._word()
         if token.kind == "text":
             return self._in_text()
-        if token.value in known.OPENING and token.kind in ("op", "macro"):
+        if (token.value in known.OPENING or token.value == "]") and token.kind in ("op", "macro"):
             return self._nested(self._bracketed)
         if token.kind == "macro":
             return self._macro()
@@ -98,7 +101,7 @@ class Atoms(Functions):
         if len(word) <= 3:
             self._split(token, 1)
             return self._letter(word[0])
-        return Symbol(word)
+        return Apply(word, self._arguments()) if self._token.value == "(" else Symbol(word)
 
     def _split(self, token: Token, length: int) -> None:
         """Go on with the rest of a word after its first `length` letters."""
@@ -110,12 +113,7 @@ class Atoms(Functions):
 
     def _applied(self, letter: str) -> Node:
         """A variable, or a function of that name: `f(2x)`, `P(x)`, but not `n(n+1)`."""
-        if (
-            letter == "C"
-            and self._token.value == "("
-            and self._ahead().kind == "number"
-            and self._ahead(2).value == ","
-        ):
+        if letter == "C" and self._token.value == "(" and self._ahead(2).value == ",":
             return Apply("binomial", self._arguments())
         if self._token.value == "(" and not self._token.spaced and (letter in "fgh" or letter.isupper()):
             inner, closing = self._ahead(), self._ahead(2)
@@ -125,6 +123,8 @@ class Atoms(Functions):
 
     def _in_text(self) -> Node:
         words = self._next().value.strip()
+        if words.lower() in ("infinity", "pi"):
+            return Constant(known.CONSTANTS[words.lower()])  # type: ignore[arg-type]
         if words in known.FUNCTIONS and len(words) > 1:
             return self._function(known.FUNCTIONS[words])
         if len(words) == 1 and words.isalpha():
@@ -137,6 +137,8 @@ class Atoms(Functions):
         name = self._next().value[1:]
         if name in ("frac", "cfrac"):
             over, under = self._argument(), self._argument()
+            if over == Symbol("d") and isinstance(under, Symbol) and len(under.name) == 2 and under.name[0] == "d":
+                return Bound("derivative", self._product(), under.name[1])
             return Mul((over, reciprocal(under)))
         if name == "sqrt":
             return self._root()
@@ -155,7 +157,8 @@ class Atoms(Functions):
             self._expect(r"\rfloor" if name == "lfloor" else r"\rceil")
             return Apply("floor" if name == "lfloor" else "ceil", (inner,))
         if name in known.DECORATIONS:
-            return Symbol(f"{name} {self._name() if self._token.value == '{' else self._next().value}")
+            kind = "vector" if name in known.VECTORS else name
+            return Symbol(f"{kind} {self._name() if self._token.value == '{' else self._next().value}")
         if name == "emptyset":
             return Group("{", (), "}")
         if name in ("|", "\\", "}", "end", "right", "left", "not", "implies", "mid", "circ"):
@@ -179,10 +182,15 @@ class Atoms(Functions):
     def _braced(self) -> Node:
         self._expect("{")
         node = self._nested(self._list)
-        if self._accept(r"\choose"):
-            node = Apply("binomial", (node, self._nested(self._list)))
+        node = self._over_or_choose(node)
         self._expect("}")
         return node
+
+    def _over_or_choose(self, node: Node) -> Node:
+        """TeX's own `a \\over b` and `n \\choose k`."""
+        if self._accept(r"\over"):
+            return Mul((node, reciprocal(self._list())))
+        return Apply("binomial", (node, self._list())) if self._accept(r"\choose") else node
 
     def _root(self) -> Node:
         if self._accept("["):
@@ -198,6 +206,8 @@ class Atoms(Functions):
 
     def _bracketed(self) -> Node:
         opening = self._next().value
+        if opening == "]":  # ]0, 1[ is (0, 1)
+            opening = "("
         plain = known.PLAIN_BRACKETS.get(opening, opening)
         if self._accept(known.OPENING[opening]):
             return Group(plain, (), known.PLAIN_BRACKETS.get(known.OPENING[opening], known.OPENING[opening]))
@@ -205,10 +215,11 @@ class Atoms(Functions):
         inner = self._list()
         self._bars = 0
         if opening == r"\{" and self._accept(":", "|", r"\mid"):
-            inner = self._list()  # set-builder: what follows says which
+            condition = self._list()  # set-builder: what follows says which
             self._expect(r"\}")
-            return inner
-        closing = self._expect(")", "]", known.OPENING[opening])
+            of_integers = isinstance(inner, Relation) and inner.operands[-1] in known.WHOLE_NUMBERS
+            return SetExpression("intersection", (inner, condition)) if of_integers else condition
+        closing = ")" if self._accept("[") else self._expect(")", "]", known.OPENING[opening])
         closing = known.PLAIN_BRACKETS.get(closing, closing)
         if isinstance(inner, Group) and not inner.opening:
             return Group(plain, inner.items, closing)

@@ -53,6 +53,9 @@ def _union_of(parser: Functions) -> Node:
 CONSTRUCTORS: dict[str, Callable[[Functions], Node]] = {
     "Matrix": _matrix_of,
     "Interval": _interval_of(False, False),
+    "Intervalopen": _interval_of(True, True),
+    "IntervalLopen": _interval_of(True, False),
+    "IntervalRopen": _interval_of(False, True),
     "FiniteSet": _group_of("{", "}"),
     "Tuple": _group_of("(", ")"),
     "Point": _group_of("(", ")"),

@@ -1,0 +1,37 @@
+"""Rare spellings, as the common ones that the rest knows."""
+
+from __future__ import annotations
+
+import re
+
+_RESPELLINGS = tuple(
+    (trigger, re.compile(pattern), replacement)
+    for trigger, pattern, replacement in (
+        ("_", r"(?<=[0-9])_(?=[0-9]{3}(?![0-9]))", ","),  # Python's 10_000
+        ("'", r"(?<=[0-9])'(?=[0-9]{3}(?![0-9]))", ","),  # Swiss 10'000
+        ("^", r"(?<=[0-9])\^ ?(?:o(?![A-Za-z])|\{ ?o ?\})", r"^\\circ "),
+        (r"\mathbb", r"\\mathbb ?\{?R\}? ?(?:\^|_) ?(?:\+|\{ ?(?:\+|> ?0) ?\})", r"(0, \\infty)"),
+        (r"\mathbb", r"\\mathbb ?\{?R\}? ?(?:\^|_) ?(?:-|\{ ?(?:-|< ?0) ?\})", r"(-\\infty, 0)"),
+        ("Interval.", r"Interval\.(open|Lopen|Ropen)", r"Interval\1"),
+        (r"\cr", r"\\cr(?![A-Za-z])", r"\\\\"),
+        ("\\\\[", r"\\\\ ?\[[0-9.]{1,5} ?(?:pt|em|ex|mm|cm)\]", r"\\\\"),
+        ("<", r"^\s*<([^<>=]+,[^<>=]+)>\s*$", r"\\langle \1\\rangle "),
+        (r"\left.", r"\\left ?\.", ""),
+        (r"\right.", r"\\right ?\.", ""),
+        ("color", r"\\(?:text)?color ?\{[^{}]*\}", ""),
+        ("phantom", r"\\[hv]?phantom ?\{[^{}]*\}", ""),
+        ("\\", r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])", ""),
+        ("__", r"^\s*__(.+)__\s*$", r"\1"),
+        ("'", r"^\s*'([^']*)'\s*$", r"\1"),
+        ("j", r"^\s*\(?(-?[0-9.]+ ?[+-] ?[0-9.]*)j\)?\s*$", r"\1i"),  # Python's complex numbers
+        ("R", r"\\mathbb ?\{R\} ?- ?(?=\\\{)", r"\\mathbb{R} \\setminus "),
+    )
+)
+
+
+def respelled(text: str) -> str:
+    """`text` in the common spelling."""
+    for trigger, pattern, replacement in _RESPELLINGS:
+        if trigger in text:
+            text = pattern.sub(replacement, text)
+    return text
