@@ -21,7 +21,7 @@ _EXPORTS = {
     "skillforge.parts.command": ("CommandPart",),
     "skillforge.parts.engine": ("Engine", "Shard", "ShardResult"),
     "skillforge.parts.filter": ("Dropped", "Filter"),
-    "skillforge.parts.grader": ("Grader", "Verdict"),
+    "skillforge.parts.grader": ("Grader", "ModelGrader", "ModelGraderOptions", "Question", "Step", "Verdict"),
     "skillforge.parts.model": ("Model", "ModelRef"),
     "skillforge.parts.part": ("Part", "PartOptions"),
     "skillforge.parts.problem": ("Problem",),
@@ -73,6 +73,10 @@ if TYPE_CHECKING:
     from skillforge.parts.filter import Dropped as Dropped
     from skillforge.parts.filter import Filter as Filter
     from skillforge.parts.grader import Grader as Grader
+    from skillforge.parts.grader import ModelGrader as ModelGrader
+    from skillforge.parts.grader import ModelGraderOptions as ModelGraderOptions
+    from skillforge.parts.grader import Question as Question
+    from skillforge.parts.grader import Step as Step
     from skillforge.parts.grader import Verdict as Verdict
     from skillforge.parts.model import Model as Model
     from skillforge.parts.model import ModelRef as ModelRef

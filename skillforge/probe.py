@@ -129,7 +129,7 @@ def describe_part(part: Part, file: str | None) -> PartDescription:
 
 
 _FACT_FIELDS: Mapping[str, Sequence[str]] = {
-    "benchmark": ("splits", "default_split", "default_prompt", "default_grader", "subset_fields"),
+    "benchmark": ("splits", "default_split", "default_prompt", "default_grader", "grader_options", "subset_fields"),
     "prompt": ("stop", "code", "examples"),
     "backend": ("default_for",),
     "model": (

@@ -59,7 +59,7 @@ class ProgressDisplay:
         self._title, self._total, self._before = title, total, already_done
         self._started = self._shown = time.monotonic()
         if already_done:
-            self.note(f"{already_done} of {total} samples are stored already")
+            self.note(f"{already_done} of {total} samples are done already")
         if self._console.is_terminal:
             self._live = Progress(
                 SpinnerColumn(),

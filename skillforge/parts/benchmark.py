@@ -23,6 +23,8 @@ class Benchmark(Part):
     default_split: str = "test"
     default_prompt: str = "chat"
     default_grader: str = "math"
+    grader_options: Mapping[str, Any] = {}
+    """Options of the default grader that fit this benchmark; those that a user sets win."""
 
     subset_fields: tuple[str, ...] = ()
     """Keys of Problem.metadata that reports show tables by, such as `("level",)`."""

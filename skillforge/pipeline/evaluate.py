@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import resource
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from skillforge.metrics.tally import Tally
 from skillforge.parts.backend import Backend, Client
 from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.grader import Verdict
-from skillforge.parts.sample import Sample
+from skillforge.parts.sample import Sample, SampleKey
 from skillforge.pipeline.interrupts import run_interruptibly
-from skillforge.pipeline.judging import Judge, outcome_of
+from skillforge.pipeline.judging import Judging, in_order, open_judging, outcome_of, summarise
 from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.plan import Plan
 from skillforge.pipeline.report import write_summary
@@ -31,8 +31,12 @@ from skillforge.rollout.limiter import Limiter
 from skillforge.rollout.pool import run_pool
 from skillforge.rollout.single_turn import Job, single_turn
 from skillforge.runs.directory import RunDirectory, VerdictRow
+from skillforge.runs.flushing import flushing
 from skillforge.runs.manifest import Manifest
-from skillforge.runs.rows import FLUSH_SECONDS, RowLog
+from skillforge.runs.rows import RowLog
+
+UNJUDGED = 1000
+"""Samples that may wait for their verdicts before new answers are taken in."""
 
 
 def evaluate(plan: Plan, path: Path, registry: Registry, observer: Observer, *, retry_errors: bool = False) -> Summary:
@@ -90,6 +94,20 @@ def _ending(run: RunDirectory) -> Iterator[None]:
     run.save_manifest()
 
 
+class _Stored:
+    """What an earlier start of a run left."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.done: dict[str, int] = {}
+        """Problem id -> bit mask of stored sample indices."""
+        self.unjudged: set[SampleKey] = set()
+
+    def add(self, sample: Sample) -> None:
+        self.count += 1
+        self.done[sample.problem.id] = self.done.get(sample.problem.id, 0) | 1 << sample.sample_index
+
+
 class _Evaluation:
     """The state of one evaluation while it runs."""
 
@@ -97,76 +115,103 @@ class _Evaluation:
         benchmark: Benchmark = plan.benchmark.part
         self._plan = plan
         self._run = run
+        self._registry = registry
         self._events = registry.events.hook
         self._observer = observer
-        self._judge = Judge(plan.grader.part, plan.grader.options, plan.prompt.part)
         self._subset_fields = benchmark.subset_fields
         self._tally = Tally(benchmark.subset_fields)
         self._faulty_events: set[str] = set()
 
     def run(self, retry_errors: bool) -> Summary:
         with self._run.sample_log() as samples, self._run.verdict_log(samples) as verdicts:
-            done = self._take_stock(verdicts, retry_errors)
+            stored = self._take_stock(retry_errors)
             self._tell("skillforge_run_started", run=msgspec.to_builtins(self._run.manifest))
-            stored_before = sum(mask.bit_count() for mask in done.values())
             total = self._plan.count_problems() * self._plan.settings.repeats
-            self._observer.started(f"{self._plan.benchmark.part.name}/{self._plan.split}", total, stored_before)
+            self._observer.started(f"{self._plan.benchmark.part.name}/{self._plan.split}", total, stored.count)
             try:
-                if stored_before < total:
-                    run_interruptibly(lambda: self._ask(done, samples, verdicts))
+                summary = run_interruptibly(lambda: self._complete(stored, stored.count < total, samples, verdicts))
             finally:
                 self._observer.finished()
-        summary = self._tally.summary(self._judge.grader.group, self._run.manifest.wall_seconds or None)
         write_summary(self._run, summary)
         self._tell(
             "skillforge_run_finished", run=msgspec.to_builtins(self._run.manifest), summary=msgspec.to_builtins(summary)
         )
         return summary
 
-    def _take_stock(self, log: RowLog, retry_errors: bool) -> dict[str, int]:
-        """Count what an earlier start of this run left: problem id -> bit mask of stored sample indices."""
-        done: dict[str, int] = {}
+    def _take_stock(self, retry_errors: bool) -> _Stored:
+        """Count what an earlier start of this run left."""
+        stored = _Stored()
         judged = self._run.verdicts()
         for sample in self._run.samples():
             if sample.state == "error" and retry_errors:
                 continue
+            stored.add(sample)
             verdict: Verdict | None = judged.get(sample.key)
             stale = verdict is not None and verdict.state == "error" and sample.state == "done"  # of a failed attempt
             if verdict is None or stale:
-                verdict = self._judge.judge(sample)
-                log.append(VerdictRow.of(sample, verdict))
-            done[sample.problem.id] = done.get(sample.problem.id, 0) | 1 << sample.sample_index
-            self._tally.add(outcome_of(sample, verdict, self._subset_fields))
-        return done
+                stored.unjudged.add(sample.key)
+            else:
+                self._tally.add(outcome_of(sample, verdict, self._subset_fields))
+        return stored
 
-    async def _ask(self, done: dict[str, int], samples: RowLog, verdicts: RowLog) -> None:
+    async def _complete(self, stored: _Stored, incomplete: bool, samples: RowLog, verdicts: RowLog) -> Summary:
+        """Judge what is stored without a verdict, ask for what is missing, and sum up."""
+        grader, style = self._plan.grader, self._plan.prompt.part
+        async with (
+            flushing(samples, verdicts),
+            open_judging(grader, style, self._registry, self._run.path) as judging,
+        ):
+            if stored.unjudged:
+                left = (sample for sample in self._run.samples() if sample.key in stored.unjudged)
+                async with contextlib.aclosing(in_order(judging, left)) as judged:
+                    async for sample, verdict in judged:
+                        self._settle(sample, verdict, verdicts)
+            if incomplete:
+                await self._ask(judging, stored.done, samples, verdicts)
+            return await summarise(self._tally, judging, self._run.manifest.wall_seconds)
+
+    async def _ask(self, judging: Judging, done: dict[str, int], samples: RowLog, verdicts: RowLog) -> None:
         backend: Backend = self._plan.backend.part
         _allow_many_connections()
         async with backend.open(self._plan.target, self._plan.backend.options) as client:
             await client.check()
             started = time.monotonic()
             try:
-                await self._roll_out(client, done, samples, verdicts)
+                await self._roll_out(client, judging, done, samples, verdicts)
             finally:
                 self._run.manifest.wall_seconds += time.monotonic() - started
 
-    async def _roll_out(self, client: Client, done: dict[str, int], samples: RowLog, verdicts: RowLog) -> None:
+    async def _roll_out(
+        self, client: Client, judging: Judging, done: dict[str, int], samples: RowLog, verdicts: RowLog
+    ) -> None:
+        """Ask for all that is missing; samples are judged on the side, and a bounded number waits for it."""
         limiter = Limiter(self._plan.settings.concurrency or client.default_concurrency)
         dispatcher = Dispatcher(client, limiter, self._plan.settings.retries)
+        room = asyncio.Semaphore(UNJUDGED)
 
         async def work(job: Job) -> Sample:
-            return await single_turn(job, self._plan.sampling, dispatcher)
-
-        def finished(sample: Sample) -> None:
+            sample = await single_turn(job, self._plan.sampling, dispatcher)
             samples.append(sample)
-            verdict = self._judge.judge(sample)
-            verdicts.append(VerdictRow.of(sample, verdict))
-            self._tally.add(outcome_of(sample, verdict, self._subset_fields))
+            await room.acquire()
+            return sample
+
+        async def judge(sample: Sample) -> None:
+            verdict = await judging.judge(sample)
+            room.release()
+            self._settle(sample, verdict, verdicts)
             self._observer.sample(sample, verdict, limiter.limit)
             self._tell("skillforge_sample_finished", sample=sample, verdict=verdict)
 
-        async with flushing(samples, verdicts):
-            await run_pool(self._plan.jobs(done), work, finished, limiter)
+        def finished(sample: Sample) -> None:
+            judged.create_task(judge(sample))
+
+        with _first_fault():
+            async with asyncio.TaskGroup() as judged:
+                await run_pool(self._plan.jobs(done), work, finished, limiter)
+
+    def _settle(self, sample: Sample, verdict: Verdict, log: RowLog) -> None:
+        log.append(VerdictRow.of(sample, verdict))
+        self._tally.add(outcome_of(sample, verdict, self._subset_fields))
 
     def _tell(self, event: str, **what: Any) -> None:
         """Call an event hook; a fault in a plugin is shown once, and that event is not told again."""
@@ -187,20 +232,10 @@ def _allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-@contextlib.asynccontextmanager
-async def flushing(*logs: RowLog) -> AsyncIterator[None]:
-    """Write out what `logs` buffer every second, however slowly rows come."""
-
-    async def flush() -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            for log in logs:
-                log.flush()
-
-    task = asyncio.create_task(flush())
+@contextlib.contextmanager
+def _first_fault() -> Iterator[None]:
+    """Of the faults of a group of tasks, raise the first as it is."""
     try:
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None

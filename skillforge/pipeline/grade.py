@@ -1,25 +1,32 @@
-"""Grade: judge the stored samples of a run again, without a model."""
+"""Grade: judge the stored samples of a run again, without the model that wrote them."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from skillforge.errors import SkillForgeError
+from skillforge.errors import Interrupted, SkillForgeError
 from skillforge.metrics.summary import Summary
 from skillforge.metrics.tally import Tally
-from skillforge.options import identity, parse
-from skillforge.parts.grader import Grader
+from skillforge.options import identity
+from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.prompt import PromptStyle
-from skillforge.pipeline.judging import Judge, outcome_of
+from skillforge.parts.sample import Sample
+from skillforge.pipeline.interrupts import run_interruptibly
+from skillforge.pipeline.judging import in_order, open_judging, outcome_of, summarise
 from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.report import write_summary
-from skillforge.registry import PartEntry, Registry
+from skillforge.pipeline.resolve import Chosen, choose_grader, judged_by
+from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
-from skillforge.runs.rows import write_lines_atomically
+from skillforge.runs.flushing import flushing
+from skillforge.runs.manifest import Manifest
+from skillforge.runs.regrading import Regrading
+from skillforge.runs.rows import RowLog
 
 
 def grade(
@@ -27,57 +34,114 @@ def grade(
 ) -> Summary:
     """Judge all samples of the run in `path` with `grader_name` (default: the run's own) and write its summary anew.
 
-    verdicts.jsonl is replaced whole at the end; samples.jsonl is never touched.
+    verdicts.jsonl is replaced whole at the end, samples.jsonl is never touched. Stopped or killed before, the same call
+    continues. Raises SkillForgeError; Interrupted after Ctrl-C or SIGTERM.
     """
     run = RunDirectory.open(path)
     with run.locked():
-        resolved = run.manifest.resolved
-        entry = registry.find("grader", grader_name or resolved["grader"])
-        if options is None:
-            options = resolved["options"].get("grader", {}) if entry.id == resolved["grader"] else {}
-        judge = _make_judge(entry, options, resolved.get("prompt"), registry)
-        tally = Tally(resolved.get("subset_fields", ()))
-        try:
-            write_lines_atomically(run.verdicts_path, _verdict_lines(run, judge, tally, observer))
-        finally:
-            observer.finished()
-        _record_grader(run, entry, options, judge.grader)
-        summary = tally.summary(judge.grader.group, run.manifest.wall_seconds or None)
+        judges = Judges(run, grader_name, options, registry)
+        total = run.count_samples()
+        if not total:
+            raise SkillForgeError(f"{path} has no samples to grade", f"continue it: skillforge eval --resume {path}")
+        regrading = Regrading(run, judges.decide())
+        if regrading.drop_others():
+            observer.note("a grading by another grader, or with other options, was cut short; its verdicts are dropped")
+        with regrading.log() as log, _kept(path):
+            summary = _Grading(run, judges, registry, observer).run(regrading, log, total)
+        regrading.finish()
+        _record_grader(run.manifest, judges.grader)
         write_summary(run, summary)
         run.save_manifest()
         return summary
 
 
-def _make_judge(entry: PartEntry, options: dict[str, Any], prompt: str | None, registry: Registry) -> Judge:
-    grader = registry.get("grader", entry.id)
-    assert isinstance(grader, Grader)
-    style = registry.get("prompt", prompt) if prompt else None
-    assert style is None or isinstance(style, PromptStyle)
-    return Judge(grader, parse(grader.Options, options, "grader."), style)
+class Judges:
+    """Who judges the samples of a run: a grader, and the prompt style that may read the answer for it."""
+
+    def __init__(
+        self, run: RunDirectory, grader_name: str | None, options: dict[str, Any] | None, registry: Registry
+    ) -> None:
+        """The grader called `grader_name` with `options`, by default the run's own with its options."""
+        resolved = run.manifest.resolved
+        name = grader_name or resolved["grader"]
+        if options is None:
+            own = registry.find("grader", name).id == resolved["grader"]
+            options = resolved["options"].get("grader", {}) if own else {}
+        self.grader = choose_grader(name, options, _benchmark(run.manifest, registry), registry)
+        prompt = resolved.get("prompt")
+        style = registry.get("prompt", prompt) if prompt else None
+        assert style is None or isinstance(style, PromptStyle)
+        self.style = style
+
+    def decide(self) -> list[Any]:
+        """What decides the verdicts, as plain data."""
+        return [self.grader.id, self.grader.version, identity(self.grader.options), self.style and self.style.name]
 
 
-def _verdict_lines(run: RunDirectory, judge: Judge, tally: Tally, observer: Observer) -> Iterator[bytes]:
-    encoder = msgspec.json.Encoder()
-    total = sum(1 for _ in run.samples())
-    if not total:
-        raise SkillForgeError(
-            f"{run.path} has no samples to grade", f"continue it: skillforge eval --resume {run.path}"
-        )
-    observer.started(f"grading {run.path.name}", total, 0)
-    for sample in run.samples():
-        verdict = judge.judge(sample)
-        tally.add(outcome_of(sample, verdict, run.manifest.resolved.get("subset_fields", ())))
-        observer.sample(sample, verdict, None)
-        yield encoder.encode(VerdictRow.of(sample, verdict)) + b"\n"
+def _benchmark(manifest: Manifest, registry: Registry) -> Benchmark | None:
+    """The benchmark of a run, where there is one and it is installed here."""
+    if name := manifest.settings.get("benchmark"):
+        with contextlib.suppress(SkillForgeError):
+            part = registry.get("benchmark", name)
+            assert isinstance(part, Benchmark)
+            return part
+    return None
 
 
-def _record_grader(run: RunDirectory, entry: PartEntry, options: dict[str, Any], grader: Grader) -> None:
+@contextlib.contextmanager
+def _kept(path: Path) -> Iterator[None]:
+    """Tells who stops a grading how to go on."""
+    try:
+        yield
+    except Interrupted as error:
+        fix = f"the verdicts so far are kept, and the same command continues; those of {path} are as they were"
+        raise Interrupted(error.what, fix) from None
+
+
+class _Grading:
+    """The state of one grading while it runs."""
+
+    def __init__(self, run: RunDirectory, judges: Judges, registry: Registry, observer: Observer) -> None:
+        self._run = run
+        self._judges = judges
+        self._registry = registry
+        self._observer = observer
+        self._subset_fields = run.manifest.resolved.get("subset_fields", ())
+        self._tally = Tally(self._subset_fields)
+
+    def run(self, regrading: Regrading, log: RowLog, total: int) -> Summary:
+        samples = self._run.samples()
+        already = 0
+        for sample, verdict in regrading.verdicts(samples):
+            self._tally.add(outcome_of(sample, verdict, self._subset_fields))
+            already += 1
+        self._observer.started(f"grading {self._run.path.name}", total, already)
+        try:
+            return run_interruptibly(lambda: self._judge(samples, log))
+        finally:
+            self._observer.finished()
+
+    async def _judge(self, samples: Iterator[Sample], log: RowLog) -> Summary:
+        judges = self._judges
+        async with (
+            flushing(log),
+            open_judging(judges.grader, judges.style, self._registry, self._run.path) as judging,
+            contextlib.aclosing(in_order(judging, samples)) as judged,
+        ):
+            async for sample, verdict in judged:
+                log.append(VerdictRow.of(sample, verdict))
+                self._tally.add(outcome_of(sample, verdict, self._subset_fields))
+                self._observer.sample(sample, verdict, None)
+            return await summarise(self._tally, judging, self._run.manifest.wall_seconds)
+
+
+def _record_grader(manifest: Manifest, grader: Chosen) -> None:
     """Say in run.json who judged, so that a resumed run is judged by the same."""
-    manifest = run.manifest
-    parsed = parse(grader.Options, options, "grader.")
+    options = msgspec.to_builtins(grader.options)
     manifest.plugins = {id: version for id, version in manifest.plugins.items() if id != manifest.resolved["grader"]}
-    manifest.plugins[entry.id] = entry.version
-    manifest.resolved["grader"] = manifest.settings["grader"] = entry.id
-    manifest.resolved["options"]["grader"] = msgspec.to_builtins(parsed)
+    manifest.plugins[grader.id] = grader.version
+    manifest.resolved["grader"] = manifest.settings["grader"] = grader.id
+    manifest.resolved["judged_by"] = judged_by(grader)
+    manifest.resolved["options"]["grader"] = options
     manifest.settings.setdefault("options", {})["grader"] = options
-    manifest.identity.setdefault("options", {})["grader"] = {"id": entry.id, **identity(parsed)}
+    manifest.identity.setdefault("options", {})["grader"] = {"id": grader.id, **identity(grader.options)}

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from skillforge.errors import Interrupted
 
+Result = TypeVar("Result")
 
-def run_interruptibly(work: Callable[[], Any]) -> None:
-    """Run the coroutine that `work` makes; Ctrl-C, SIGTERM or SIGHUP cancels it and raises Interrupted.
+
+def run_interruptibly(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """The result of the coroutine that `work` makes; Ctrl-C, SIGTERM or SIGHUP cancels it and raises Interrupted.
 
     Further signals change nothing: what was asked for is under way, and ends in a second or two.
     """
     received: list[signal.Signals] = []
 
-    async def main() -> None:
+    async def main() -> Result:
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(work())
 
@@ -32,11 +34,10 @@ def run_interruptibly(work: Callable[[], Any]) -> None:
             for each in signals:
                 loop.add_signal_handler(each, stop, each)
         try:
-            await task
+            return await task
         except asyncio.CancelledError:
-            if not received:
-                raise
+            if received:
+                raise Interrupted(f"stopped by {received[0].name}") from None
+            raise
 
-    asyncio.run(main())
-    if received:
-        raise Interrupted(f"stopped by {received[0].name}")
+    return asyncio.run(main())

@@ -2,34 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
 
 from skillforge.metrics.outcome import Outcome
-from skillforge.parts.grader import Grader, Verdict
+from skillforge.metrics.summary import Summary
+from skillforge.metrics.tally import Tally
+from skillforge.parts.grader import ModelGrader, Step, Verdict
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sample import Sample
-from skillforge.text import one_line
+from skillforge.pipeline.grading_pool import GradingPool
+from skillforge.pipeline.grading_process import Judge
+from skillforge.pipeline.model_judging import open_model_judging
+from skillforge.pipeline.resolve import Chosen
+from skillforge.registry import Registry
+
+WINDOW = 1024
+"""Samples that are read ahead of the first one without a verdict."""
+
+TURN = 64
+"""Samples after which the event loop has a turn, however fast they come."""
 
 
-class Judge:
-    """A grader with its options, and the prompt style that may read the answer for it."""
+class Judging(Protocol):
+    """Gives verdicts, many at once. What a caller awaits together is what it holds in memory."""
 
-    def __init__(self, grader: Grader, options: Any, style: PromptStyle | None) -> None:
-        self.grader = grader
-        self._options = options
-        self._style = style
+    def judge(self, sample: Sample) -> Awaitable[Verdict]:
+        """The verdict on `sample`: state `error` where the sample has no answer, and where the grader fails.
 
-    def judge(self, sample: Sample) -> Verdict:
-        """The verdict on `sample`. A sample without an answer, and a fault in the grader, give state `error`."""
-        if sample.state == "error":
-            return Verdict(state="error", reason=sample.error)
-        try:
-            answer = self._style.read_answer(sample.transcript.answer_text) if self._style else None
-            return self.grader.grade(sample.problem, sample.transcript, self._options, answer)
-        except Exception as error:
-            reason = f"the grader '{self.grader.name}' raised {type(error).__name__}: {one_line(str(error))}"
-            return Verdict(state="error", reason=reason)
+        Raises SkillForgeError where no sample can be judged.
+        """
+
+    def explain(self, sample: Sample) -> Awaitable[tuple[Step, ...]]:
+        """How the grader comes to its verdict."""
+
+    def group(self, answers: Sequence[str]) -> Coroutine[Any, Any, Sequence[int]]:
+        """The grader's classes of equal answers; by their text where the grader fails."""
+
+
+@contextlib.asynccontextmanager
+async def open_judging(
+    grader: Chosen, style: PromptStyle | None, registry: Registry, folder: Path
+) -> AsyncIterator[Judging]:
+    """What judges samples with `grader`, whose answers `style` may read: a model, or a pool of processes.
+
+    A judging model's replies are kept in `folder`. Processes start when there is something to judge.
+    """
+    if isinstance(grader.part, ModelGrader):
+        async with open_model_judging(grader.part, grader.options, style, registry, folder) as judging:
+            yield judging
+    else:
+        async with GradingPool(Judge(grader.part, grader.options, style)) as pool:
+            yield pool
+
+
+async def in_order(judging: Judging, samples: Iterable[Sample]) -> AsyncGenerator[tuple[Sample, Verdict], None]:
+    """Each sample with its verdict, in the order of `samples`, of which a bounded number is held at once.
+
+    Close it (`contextlib.aclosing`) where it may not be read to its end.
+    """
+    pending: deque[tuple[Sample, asyncio.Future[Verdict]]] = deque()
+    try:
+        for number, sample in enumerate(samples):
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+            pending.append((sample, asyncio.ensure_future(judging.judge(sample))))
+            while len(pending) == WINDOW or (pending and pending[0][1].done()):
+                first, verdict = pending.popleft()
+                yield first, await verdict
+        while pending:
+            first, verdict = pending.popleft()
+            yield first, await verdict
+    finally:
+        for _, verdict in pending:
+            verdict.cancel()
+        await asyncio.gather(*(verdict for _, verdict in pending), return_exceptions=True)
+
+
+async def summarise(tally: Tally, judging: Judging, wall_seconds: float) -> Summary:
+    """The metrics of `tally`, with answers that the grader holds equal counted as one vote."""
+    loop = asyncio.get_running_loop()
+
+    def group(answers: Sequence[str]) -> Sequence[int]:
+        return asyncio.run_coroutine_threadsafe(judging.group(answers), loop).result()
+
+    return await asyncio.to_thread(tally.summary, group, wall_seconds or None)
 
 
 def outcome_of(sample: Sample, verdict: Verdict, subset_fields: Sequence[str]) -> Outcome:

@@ -15,17 +15,21 @@ from skillforge.errors import BrokenPlugin, SkillForgeError, UsageError
 from skillforge.options import identity
 from skillforge.parts.backend import Backend, Request, Target
 from skillforge.parts.benchmark import Benchmark
+from skillforge.parts.grader import ModelGrader
 from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.transcript import Prompt
+from skillforge.pipeline.model_judging import find_judge
 from skillforge.pipeline.resolve import (
     Chosen,
     choose,
     choose_backend,
+    choose_grader,
     find_data_dir,
     find_few_shots,
     find_model,
     find_split,
+    judged_by,
     prompt_name,
     refuse_strange_kinds,
     resolve_sampling,
@@ -49,7 +53,11 @@ class Plan:
         benchmark: Benchmark = self.benchmark.part
         self.split = find_split(benchmark, settings.split)
         self.prompt = choose("prompt", prompt_name(settings, self._model_part, benchmark), settings, registry)
-        self.grader = choose("grader", settings.grader or benchmark.default_grader, settings, registry)
+        self.grader = choose_grader(
+            settings.grader or benchmark.default_grader, settings.options.get("grader", {}), benchmark, registry
+        )
+        if isinstance(self.grader.part, ModelGrader):
+            find_judge(self.grader.options, registry)
         self.backend = choose_backend(settings, self._model_part, registry)
         self.target = Target(self.model, settings.base_url)
         self.sampling = resolve_sampling(settings, self._model_part, self.prompt)
@@ -149,6 +157,7 @@ class Plan:
             "prompt": self.prompt.id,
             "few_shots": len(self.few_shots),
             "grader": self.grader.id,
+            "judged_by": judged_by(self.grader),
             "repeats": self.settings.repeats,
             "concurrency": self.settings.concurrency,
             "data_dir": str(self.source.data_dir) if self.source.data_dir else None,

@@ -56,7 +56,7 @@ def tables(runs: Sequence[tuple[str, Manifest, Summary]]) -> list[Table]:
             found += _repeated(summary, f" of {name}" if len(runs) > 1 else "")
     for field in dict.fromkeys(field for _, summary in summaries for field in summary.subsets):
         found.append(_subsets(field, summaries))
-    found.append(_samples(summaries))
+    found.append(_samples(runs))
     return [table for table in found if table.rows]
 
 
@@ -87,6 +87,10 @@ def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
 def _model(manifest: Manifest) -> str:
     name = str(manifest.resolved.get("model", ""))
     return one_line(Path(name).name if Path(name).is_absolute() else name, 60)
+
+
+def _grader(manifest: Manifest) -> str:
+    return one_line(str(manifest.resolved.get("judged_by") or manifest.resolved.get("grader", "")), 200)
 
 
 def _benchmark(manifest: Manifest) -> str:
@@ -125,12 +129,12 @@ def _subsets(field: str, summaries: Sequence[tuple[str, Summary]]) -> Table:
     return Table(f"By {field}", (field, "problems", *names), rows)
 
 
-def _samples(summaries: Sequence[tuple[str, Summary]]) -> Table:
-    """What became of the samples and what they took, a column a run."""
-    facts = [dict(_facts(summary)) for _, summary in summaries]
+def _samples(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
+    """What became of the samples, who judged them and what they took, a column a run."""
+    facts = [{"judged by": _grader(manifest), **dict(_facts(summary))} for _, manifest, summary in runs]
     labels = dict.fromkeys(label for run in facts for label in run)
     rows = [(label, *(run.get(label, "–") for run in facts)) for label in labels]
-    names = ("value",) if len(summaries) == 1 else tuple(name for name, _ in summaries)
+    names = ("value",) if len(runs) == 1 else tuple(name for name, _, _ in runs)
     return Table("Samples", ("", *names), rows, labels=1 + len(names))
 
 

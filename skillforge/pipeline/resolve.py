@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from skillforge.errors import UsageError
-from skillforge.options import parse
+from skillforge.options import describe, parse
 from skillforge.parts.backend import Backend
 from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.model import Model, ModelRef
@@ -35,14 +35,37 @@ class Chosen(msgspec.Struct, frozen=True):
     options: Any
 
 
-def choose(
-    kind: str, name: str, settings: EvalSettings, registry: Registry, defaults: Mapping[str, Any] | None = None
-) -> Chosen:
-    """The part called `name`, with the options that the user set for its kind over `defaults`."""
+def choose(kind: str, name: str, settings: EvalSettings, registry: Registry) -> Chosen:
+    """The part called `name`, with the options that the user set for its kind."""
+    return _choose(kind, name, settings.options.get(kind, {}), registry)
+
+
+def _choose(kind: str, name: str, values: Mapping[str, Any], registry: Registry) -> Chosen:
     entry = registry.find(kind, name)
     part = registry.get(kind, entry.id)
-    values = {**(defaults or {}), **settings.options.get(kind, {})}
     return Chosen(part, entry.id, entry.version, parse(part.Options, values, f"{kind}."))
+
+
+def choose_grader(name: str, values: Mapping[str, Any], benchmark: Benchmark | None, registry: Registry) -> Chosen:
+    """The grader called `name`; `values` are its options, over those that `benchmark` sets for its own grader."""
+    entry = registry.find("grader", name)
+    own = benchmark is not None and benchmark.default_grader in (entry.name, entry.id)
+    defaults = benchmark.grader_options if benchmark and own else {}
+    return _choose("grader", name, {**defaults, **values}, registry)
+
+
+def judged_by(grader: Chosen) -> str:
+    """The policy behind a score, for reports: `math 1.0, policy=strict`, with all options that are not at their defaults."""
+    changed = [
+        f"{field.name}={_plain(getattr(grader.options, field.name))}"
+        for field in describe(type(grader.options))
+        if not field.operational and getattr(grader.options, field.name) != field.default
+    ]
+    return ", ".join((f"{grader.part.name} {grader.version}", *changed))
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def refuse_strange_kinds(settings: EvalSettings) -> None:
@@ -94,17 +117,22 @@ def prompt_name(settings: EvalSettings, model: Model | None, benchmark: Benchmar
 
 
 def choose_backend(settings: EvalSettings, model: Model | None, registry: Registry) -> Chosen:
-    """The user's backend, else the one for addresses, the model's own, or the one for weights."""
-    name = settings.backend
+    """The backend of the model under test."""
+    return backend_for(settings.backend, settings.base_url, settings.options.get("backend", {}), model, registry)
+
+
+def backend_for(
+    name: str | None, base_url: str | None, values: Mapping[str, Any], model: Model | None, registry: Registry
+) -> Chosen:
+    """The backend called `name`, else the one for addresses, the model's own, or the one for weights.
+
+    `values` are its options, over the model's own.
+    """
     own = model.default_backend if model else None
     if name is None:
-        name = (
-            own
-            if own and not settings.base_url
-            else _default_backend("url" if settings.base_url else "weights", registry)
-        )
+        name = own if own and not base_url else _default_backend("url" if base_url else "weights", registry)
     defaults = model.default_backend_options if model and name == own else {}
-    return choose("backend", name, settings, registry, defaults)
+    return _choose("backend", name, {**defaults, **values}, registry)
 
 
 def _default_backend(purpose: str, registry: Registry) -> str:

@@ -121,10 +121,15 @@ class RunDirectory:
 
     def samples(self) -> Iterator[Sample]:
         """All samples as a stream, in the order in which they finished. Of a sample that was retried, the last attempt."""
-        superseded = self._superseded_lines()
+        _, superseded = self._survey()
         for number, sample in enumerate(read_rows(self.samples_path, Sample)):
             if number not in superseded:
                 yield sample
+
+    def count_samples(self) -> int:
+        """How many `samples` there are, several times faster than they can be read."""
+        lines, superseded = self._survey()
+        return lines - len(superseded)
 
     def verdicts(self) -> dict[SampleKey, VerdictRow]:
         """All verdicts by sample; of one that was judged again, the last."""
@@ -137,8 +142,9 @@ class RunDirectory:
         """The log of verdicts; with `samples`, no verdict is on disk before its sample."""
         return RowLog(self.verdicts_path, samples)
 
-    def _superseded_lines(self) -> set[int]:
-        """Numbers of the lines (from 0) in state `error` whose sample was tried again later."""
+    def _survey(self) -> tuple[int, set[int]]:
+        """How many lines of samples there are, and which of them (from 0) are in error and were tried again later."""
+        lines = 0
         failed: dict[SampleKey, int] = {}
         superseded: set[int] = set()
         for number, head in enumerate(read_rows(self.samples_path, _SampleHead)):
@@ -146,7 +152,8 @@ class RunDirectory:
                 superseded.add(failed.pop(head.key))
             if head.state == "error":
                 failed[head.key] = number
-        return superseded
+            lines = number + 1
+        return lines, superseded
 
 
 def _left_by_a_kill(name: str) -> bool:

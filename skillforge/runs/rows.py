@@ -19,6 +19,8 @@ from skillforge.text import one_line, storable
 
 Struct = TypeVar("Struct", bound=msgspec.Struct)
 
+_encoder = msgspec.json.Encoder()
+
 FLUSH_BYTES = 64 * 1024
 FLUSH_SECONDS = 1.0
 
@@ -36,18 +38,12 @@ class RowLog:
         cut_torn_line(path)
         with write_errors(path):
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._encoder = msgspec.json.Encoder()
         self._buffer = bytearray()
         self._flushed_at = time.monotonic()
 
     def append(self, row: msgspec.Struct) -> None:
         """Add one row. It is on disk after the next flush."""
-        start = len(self._buffer)
-        try:
-            self._encoder.encode_into(row, self._buffer, -1)
-        except UnicodeEncodeError:  # half of a surrogate pair: a server's JSON can name it, and no file can hold it
-            self._buffer[start:] = self._encoder.encode(storable(msgspec.to_builtins(row)))
-        self._buffer += b"\n"
+        self._buffer += encoded(row) + b"\n"
         if len(self._buffer) >= FLUSH_BYTES or time.monotonic() - self._flushed_at >= FLUSH_SECONDS:
             self.flush()
 
@@ -170,6 +166,14 @@ def write_errors(path: Path) -> Iterator[None]:
         else:
             fix = "check the disk and the path"
         raise SkillForgeError(f"cannot write {path}: {error.strerror}", fix) from error
+
+
+def encoded(value: Any) -> bytes:
+    """`value` as JSON. Half of a surrogate pair, which a server's JSON can name and no file can hold, becomes U+FFFD."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        return _encoder.encode(storable(msgspec.to_builtins(value)))
 
 
 def to_json(value: Any) -> bytes:

@@ -54,6 +54,10 @@ def _check_splits(checks: Checks, part: Benchmark) -> None:
         for field in ("default_prompt", "default_grader"):
             name = getattr(part, field)
             expect(isinstance(name, str) and PART_NAME.fullmatch(name.rpartition(":")[2]), f"{field} is {name!r}")
+    with checks.check("grader options", "give `grader_options` as a mapping of option names to plain values"):
+        given = part.grader_options
+        expect(isinstance(given, Mapping), f"it is {type(given).__name__}")
+        msgspec.json.encode(dict(given))
     with checks.check("subset fields", "give `subset_fields` as a tuple of keys of Problem.metadata"):
         fields = part.subset_fields
         expect(isinstance(fields, tuple) and all(isinstance(field, str) for field in fields), f"it is {fields!r}")

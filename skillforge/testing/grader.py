@@ -7,13 +7,14 @@ from typing import get_args
 
 import msgspec
 
-from skillforge.parts.grader import Grader, Verdict, VerdictState
+from skillforge.parts.grader import Grader, ModelGrader, Step, Verdict, VerdictState
 from skillforge.parts.part import PartOptions
 from skillforge.parts.problem import Problem
 from skillforge.parts.transcript import Transcript
 from skillforge.testing.declaration import begin
 from skillforge.testing.examples import ANOTHER, HOSTILE_TEXTS, PROBLEM, transcript
 from skillforge.testing.isolated import CallFailed, Isolated, Unpicklable
+from skillforge.testing.model_grader import Answered, check_asking
 from skillforge.testing.report import CheckResult, Checks, GivenOptions, expect
 
 _STATES = get_args(VerdictState)
@@ -28,18 +29,23 @@ def check_grader(
     *,
     options: GivenOptions = None,
     cases: Sequence[Case] = (),
+    reply: str = "",
     limit: float = 30.0,
 ) -> list[CheckResult]:
     """Check a grader, also on hostile texts, in a process of its own; `limit` is in seconds for each text.
 
-    `cases` are judged too, and must come out as they say. Raises ContractBroken.
+    `cases` are judged too, and must come out as they say; `reply` is what the model says to each question of a ModelGrader.
+    Raises ContractBroken.
     """
     checks, usable = begin(part, options)
     if usable is None:
         return checks.finish()
-    _check_verdicts(checks, part, usable, cases)
-    _check_group(checks, part)
-    _check_elsewhere(checks, part, usable, limit)
+    grader = Answered(part, reply) if isinstance(part, ModelGrader) else part
+    _check_verdicts(checks, grader, usable, cases)
+    _check_explanations(checks, grader, usable)
+    _check_group(checks, grader)
+    if _check_elsewhere(checks, grader, usable, limit) and isinstance(part, ModelGrader):
+        check_asking(checks, part, usable, limit)
     return checks.finish()
 
 
@@ -77,6 +83,27 @@ def _expect_verdict(verdict: object, where: str = "") -> None:
     expect(verdict.state not in ("correct", "wrong") or verdict.reason != "", f"{where}the reason is empty")
 
 
+def _check_explanations(checks: Checks, part: Grader, options: PartOptions) -> None:
+    with checks.check(
+        "explains itself", "return a tuple of skillforge.Step, at least one, or leave explain() as it is"
+    ):
+        for text in ("The answer is \\boxed{7}.", "\\boxed{8}", ""):
+            for answer in (None, "7"):
+                _expect_steps(part.explain(PROBLEM, transcript(text), options, answer))
+
+
+def _expect_steps(steps: object, where: str = "") -> None:
+    expect(isinstance(steps, tuple) and steps != (), f"{where}it returned {steps!r:.80}")
+    assert isinstance(steps, tuple)
+    for step in steps:
+        expect(isinstance(step, Step), f"{where}a stage is {type(step).__name__}, not Step")
+        try:
+            msgspec.convert(msgspec.to_builtins(step), Step)
+        except msgspec.ValidationError as error:
+            expect(False, f"{where}the stage {step!r:.80} is not valid ({error})")
+        expect(step.name != "" and step.outcome != "", f"{where}a stage has no name or no outcome")
+
+
 def _check_group(checks: Checks, part: Grader) -> None:
     with checks.check("groups answers", "return one number for each answer, the same one for equal answers"):
         expect(list(part.group([])) == [], "no answers give numbers")
@@ -88,8 +115,8 @@ def _check_group(checks: Checks, part: Grader) -> None:
         expect(list(part.group(_ANSWERS)) == numbers, "a second call groups in another way")
 
 
-def _check_elsewhere(checks: Checks, part: Grader, options: PartOptions, limit: float) -> None:
-    """Grading in another process: as a run does it, and so that hostile text cannot harm this one."""
+def _check_elsewhere(checks: Checks, part: Grader, options: PartOptions, limit: float) -> bool:
+    """Grading in another process, as a run does it, and so that hostile text cannot harm this one; tells if it can be done."""
     with checks.check("picklable", "define the class at the top level of its module, and keep nothing open in it"):
         try:
             with Isolated(part, limit) as elsewhere:
@@ -98,7 +125,7 @@ def _check_elsewhere(checks: Checks, part: Grader, options: PartOptions, limit: 
             expect(False, f"it cannot be sent to another process: {error}")
     if not checks.results[-1].ok:
         checks.skip("hostile texts", "it cannot be sent to another process")
-        return
+        return False
     with Isolated(part, limit) as elsewhere:
         with checks.check("judges the same elsewhere", "let the verdict depend on no set order, hash or clock"):
             for text in ("\\boxed{7}", "\\boxed{8}", ""):
@@ -113,6 +140,7 @@ def _check_elsewhere(checks: Checks, part: Grader, options: PartOptions, limit: 
         with checks.check("groups hostile answers", "never raise on an answer; bound length and time"):
             numbers = elsewhere.call("group", list(HOSTILE_TEXTS.values()))
             expect(len(numbers) == len(HOSTILE_TEXTS), f"{len(HOSTILE_TEXTS)} answers give {len(numbers)} numbers")
+    return True
 
 
 def _hostile_calls(options: PartOptions) -> Iterator[tuple[str, list[tuple[object, ...]]]]:
@@ -135,6 +163,8 @@ def _grade_hostile(elsewhere: Isolated, calls: Sequence[tuple[object, ...]]) -> 
     for place, arguments in zip(places, calls, strict=True):
         try:
             verdict = elsewhere.call("grade", *arguments)
+            steps = elsewhere.call("explain", *arguments)
         except CallFailed as failed:
             expect(False, f"{place}: it {failed}")
         _expect_verdict(verdict, f"{place}: ")
+        _expect_steps(steps, f"{place}: ")

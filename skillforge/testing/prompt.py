@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -47,6 +48,10 @@ def check_prompt(
         for bad, text in HOSTILE_TEXTS.items():
             answer = part.read_answer(text)
             expect(answer is None or isinstance(answer, str), f"on {bad} it returned {type(answer).__name__}")
+    with checks.check(
+        "picklable", "define the class at the top level of its module: answers are read where grading is done"
+    ):
+        pickle.dumps(part)
     return checks.finish()
 
 

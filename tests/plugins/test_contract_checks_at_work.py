@@ -39,7 +39,7 @@ TARGET = Target(ModelRef("m", "m"))
 
 FAULTY_GRADERS = """
 import itertools, os, time
-from skillforge import Grader, Verdict
+from skillforge import Grader, Step, Verdict
 
 class GoodGrader(Grader):
     name = "good"
@@ -95,6 +95,18 @@ class Unpicklable(GoodGrader):
 class Lumping(GoodGrader):
     def group(self, answers):
         return list(range(len(answers)))
+
+class Wordy(GoodGrader):
+    def explain(self, problem, transcript, options, answer=None):
+        return "it is right"
+
+class Nameless(GoodGrader):
+    def explain(self, problem, transcript, options, answer=None):
+        return (Step("", "equal"),)
+
+class Speechless(GoodGrader):
+    def explain(self, problem, transcript, options, answer=None):
+        return (Step("compare", "equal", str(float(transcript.answer_text.split("{")[-1][0] == "7"))),)
 """
 
 
@@ -111,6 +123,9 @@ class Lumping(GoodGrader):
         ("Hashing", "judges the same elsewhere", "in another process"),
         ("Unpicklable", "picklable", "cannot be sent to another process"),
         ("Lumping", "groups answers", "the answer '7' is in two groups"),
+        ("Wordy", "explains itself", "it returned 'it is right'"),
+        ("Nameless", "explains itself", "a stage has no name"),
+        ("Speechless", "explains itself", "it raised IndexError"),
     ],
 )
 def test_faults_of_a_grader_are_found(site, grader, check, cause, outcomes) -> None:

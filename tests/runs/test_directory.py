@@ -68,7 +68,7 @@ def test_of_a_sample_that_was_tried_again_the_last_attempt_counts(tmp_path: Path
     )
     found = {each.problem.id: each.transcript.answer_text for each in run.samples()}
     assert found == {"b": "b", "a": "third", "c": "only"}
-    assert len(list(run.samples())) == 3
+    assert len(list(run.samples())) == run.count_samples() == 3
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1), st.booleans()), max_size=12))

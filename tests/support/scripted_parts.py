@@ -9,10 +9,14 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import re
+import signal
+import sys
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -46,6 +50,7 @@ SKILLFORGE_CONTRACT = 1
 ENTRY_POINTS = """\
 [skillforge.benchmarks]
 scripted-sums = scripted_parts
+judged-modulo = scripted_parts
 
 [skillforge.prompts]
 scripted-chat = scripted_parts
@@ -58,6 +63,8 @@ scripted-model = scripted_parts
 scripted-number = scripted_parts
 scripted-lenient = scripted_parts
 scripted-faulty = scripted_parts
+scripted-unruly = scripted_parts
+scripted-splitter = scripted_parts
 
 [skillforge.backends]
 scripted = scripted_parts
@@ -105,6 +112,12 @@ class Sums(Benchmark):
                 expected_answer=str(2 * number + 1),
                 metadata={"level": str(number % 3)},
             )
+
+
+class Modulo(Sums):
+    name = "judged-modulo"
+    summary = "Sums of neighbours, judged modulo 3"
+    grader_options = {"modulus": 3}
 
 
 class ChatOptions(PartOptions):
@@ -180,6 +193,83 @@ class Faulty(Grader):
 
     def grade(self, problem: Problem, transcript: Transcript, options: Any, answer: str | None = None) -> Verdict:
         raise ValueError("a bug in the grader")
+
+
+Misdeed = Literal[
+    "exit", "sys.exit", "segfault", "kill", "sleep", "spin", "allocate", "raise", "print", "no-verdict", "odd-state",
+    "odd-text",
+]  # fmt: skip
+
+
+class UnrulyOptions(NumberOptions):
+    misdeed: Annotated[Misdeed, Meta(description="What is done instead of judging.")] = "raise"
+    on: Annotated[tuple[str, ...], Meta(description="Problems on which it is done.")] = ()
+    gate: Annotated[str | None, Meta(description="File that all but the first problem wait for.")] = None
+    together: Annotated[int, Meta(ge=0, description="Judge only when the journal has so many processes.")] = 0
+    journal: Annotated[
+        str | None, Meta(description="Append the id of each problem, and the process, to this file.")
+    ] = None
+
+
+class Unruly(Number):
+    """Judges like Number, and does what hostile text may make a grader do."""
+
+    name = "scripted-unruly"
+    summary = "Misbehaves where it is told to"
+    Options = UnrulyOptions
+
+    def grade(self, problem: Problem, transcript: Transcript, options: Any, answer: str | None = None) -> Verdict:
+        if options.journal:
+            with Path(options.journal).open("a") as journal:
+                journal.write(f"{problem.id} {os.getpid()}\n")
+            while len(set(Path(options.journal).read_text().split()[1::2])) < options.together:
+                time.sleep(0.005)
+        while options.gate and not problem.id.endswith("-0") and not Path(options.gate).exists():
+            time.sleep(0.005)
+        verdict = super().grade(problem, transcript, options, answer)
+        if problem.id in options.on:
+            return misbehave(options.misdeed, verdict)
+        return verdict
+
+
+class Splitter(Number):
+    name = "scripted-splitter"
+    summary = "Judges, and ends its process where it is to group"
+
+    def group(self, answers: Sequence[str]) -> list[int]:
+        os._exit(7)
+
+
+def misbehave(misdeed: Misdeed, verdict: Verdict) -> Any:
+    hoard = []
+    match misdeed:
+        case "exit":
+            os._exit(7)
+        case "sys.exit":
+            sys.exit("bye")
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "sleep":
+            time.sleep(1e6)
+        case "spin":
+            re.match(r"(a+)+$", "a" * 60 + "b")  # one call of C code, which no signal handler of Python interrupts
+        case "allocate":
+            while True:
+                hoard.append(bytes(2**28))
+        case "raise":
+            raise ValueError("a bug in the grader")
+        case "print":
+            print("\x1b[2Jout", flush=True)
+            os.write(2, b"\x1b[2Jerr")
+        case "no-verdict":
+            return "correct"
+        case "odd-state":
+            return Verdict(state="maybe")  # type: ignore[arg-type]
+        case "odd-text":
+            return Verdict(state="wrong", answer="\ud800", reason="\udfff")
+    return verdict
 
 
 class ScriptedOptions(PartOptions):
@@ -278,7 +368,20 @@ class Narrow(Scripted):
 
 PARTS = {
     part.name: part
-    for part in (Sums(), Chat(), Raw(), ScriptedModel(), Number(), Lenient(), Faulty(), Scripted(), Narrow())
+    for part in (
+        Sums(),
+        Modulo(),
+        Chat(),
+        Raw(),
+        ScriptedModel(),
+        Number(),
+        Lenient(),
+        Faulty(),
+        Unruly(),
+        Splitter(),
+        Scripted(),
+        Narrow(),
+    )
 }
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -27,8 +31,22 @@ from skillforge_math_grader.tree import (
 )
 
 _ARITHMETIC = (Number, Symbol, Constant, Add, Mul, Pow, Apply, Bound, Quantity, Matrix)
+SYMBOLIC_SECONDS = 1.0
+"""What sympy may take for one pair of answers, however many expressions these hold."""
+
+_symbolic_seconds: ContextVar[list[float]] = ContextVar("_symbolic_seconds", default=[SYMBOLIC_SECONDS])  # noqa: B039
 ENOUGH_POINTS = 5
 """Points at which both sides are defined, before they count as equal."""
+
+
+@contextmanager
+def one_pair() -> Iterator[None]:
+    """Grants the time that sympy may take anew."""
+    token = _symbolic_seconds.set([SYMBOLIC_SECONDS])
+    try:
+        yield
+    finally:
+        _symbolic_seconds.reset(token)
 
 
 def compare_values(first: Node, second: Node) -> Finding:
@@ -82,7 +100,10 @@ def _compare_further(first: Node, second: Node) -> Finding:
 def _compare_symbolically(first: Node, second: Node) -> Finding:
     from skillforge_math_grader.worker import symbolically_equal  # its process is started for the first who asks
 
-    decided = symbolically_equal(first, second)
+    left = _symbolic_seconds.get()
+    started = time.monotonic()
+    decided = symbolically_equal(first, second, left[0]) if left[0] > 0 else None
+    left[0] -= time.monotonic() - started
     return Finding(decided, "sympy", {True: "equal", False: "different", None: "undecided within its limits"}[decided])
 
 

@@ -1,0 +1,193 @@
+"""Judging by a model: a ModelGrader's questions go to the judge, and its votes become one verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from skillforge.errors import UsageError
+from skillforge.parts.backend import Backend, Target
+from skillforge.parts.grader import Grader, ModelGrader, ModelGraderOptions, Question, Step, Verdict
+from skillforge.parts.prompt import PromptStyle
+from skillforge.parts.sample import Sample
+from skillforge.parts.sampling import Sampling
+from skillforge.pipeline.asking import Asker, JudgeModel, NoReply, judge_errors
+from skillforge.pipeline.resolve import Chosen, backend_for, find_model
+from skillforge.pipeline.settings import check_address
+from skillforge.registry import Registry
+from skillforge.text import one_line
+
+JUDGE_CACHE = "judge-cache.jsonl"
+"""The file in a run directory that holds the judge's replies."""
+
+
+def find_judge(options: ModelGraderOptions, registry: Registry) -> JudgeModel:
+    """The model that `options` name, with all that can be checked without asking it. Raises UsageError."""
+    if options.model is None:
+        raise UsageError(
+            "no model is named that judges",
+            "name it with -o grader.model=NAME, and with -o grader.base_url=URL the server that has it",
+        )
+    if options.votes > 1 and options.temperature == 0:
+        raise UsageError(
+            "grader.votes above 1 with temperature 0 gives the same judgement each time",
+            "set -o grader.temperature=0.7",
+        )
+    with judge_errors():
+        if options.base_url is not None:
+            _check_judge_address(options.base_url)
+        model, part = find_model(options.model, options.base_url, registry)
+        backend = backend_for(
+            options.backend, options.base_url, _backend_values(options.backend_options), part, registry
+        )
+        wanted = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
+        sampling = wanted.over(part.default_sampling if part else Sampling())
+        can = _capabilities(backend, sampling)
+    return JudgeModel(
+        target=Target(model, options.base_url),
+        backend=backend,
+        sampling=sampling,
+        seeded=options.votes > 1 and "seed" in can,
+        concurrency=options.concurrency,
+        retries=options.retries,
+    )
+
+
+def _check_judge_address(url: str) -> None:
+    """Options are stored as they are given, so that a secret must not be among them."""
+    check_address(url)
+    parts = urlsplit(url)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise UsageError(
+            "--base-url holds a user, a password or a query, which would be stored with the run",
+            "leave it out, and let the judge's backend read the secret from the environment",
+        )
+
+
+def _backend_values(assignments: Sequence[str]) -> dict[str, str]:
+    values = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not (name and equals):
+            raise UsageError(
+                f"'{one_line(assignment, 80)}' in grader.backend_options is not NAME=VALUE",
+                "write it like -o grader.backend_options=timeout=30",
+            )
+        values[name.replace("-", "_")] = value
+    return values
+
+
+def _capabilities(backend: Chosen, sampling: Sampling) -> frozenset[str]:
+    """What the judge's backend can do. Raises UsageError where that is too little."""
+    part: Backend = backend.part
+    can = part.capabilities(backend.options)
+    for name in sorted(sampling.asked() | {"chat"}):
+        if name not in can:
+            what = "takes no chat prompts" if name == "chat" else f"cannot do {name}"
+            raise UsageError(f"the backend '{part.name}' {what}", "choose another --backend")
+    return can
+
+
+@contextlib.asynccontextmanager
+async def open_model_judging(
+    grader: ModelGrader, options: ModelGraderOptions, style: PromptStyle | None, registry: Registry, folder: Path
+) -> AsyncIterator[ModelJudging]:
+    """What judges by asking the model that `options` name; its replies are kept in `folder`."""
+    async with Asker(find_judge(options, registry), folder / JUDGE_CACHE) as asker:
+        yield ModelJudging(grader, options, style, asker)
+
+
+class ModelJudging:
+    """Judges samples by asking a model."""
+
+    def __init__(
+        self, grader: ModelGrader, options: ModelGraderOptions, style: PromptStyle | None, asker: Asker
+    ) -> None:
+        self._grader = grader
+        self._options = options
+        self._style = style
+        self._asker = asker
+
+    async def judge(self, sample: Sample) -> Verdict:
+        """The verdict on `sample`; `error` where there is no answer, no reply, or none that can be read.
+
+        Raises SkillForgeError where the judge cannot be asked at all.
+        """
+        answer, asked = self._questions(sample)
+        if isinstance(asked, Verdict):
+            return asked
+        votes = (self._vote(sample, answer, asked, number) for number in range(self._options.votes))
+        return majority(await asyncio.gather(*votes))
+
+    async def explain(self, sample: Sample) -> tuple[Step, ...]:
+        """The questions about `sample`, the replies, and the verdict. What was asked before is not asked again."""
+        _, asked = self._questions(sample)
+        steps: list[Step] = []
+        for number in range(self._options.votes):
+            for question in () if isinstance(asked, Verdict) else asked:
+                text = "\n".join(message.content for message in question)
+                steps += [Step("question", "asked", text), await self._reply_step(question, number)]
+        verdict = await self.judge(sample)
+        return (*steps, Step("verdict", verdict.state, verdict.reason or ""))
+
+    async def group(self, answers: Sequence[str]) -> Sequence[int]:
+        """The grader's classes of equal answers; by their text where the grader fails."""
+        try:
+            return await asyncio.to_thread(self._grader.group, answers)
+        except Exception:
+            return Grader.group(self._grader, answers)
+
+    def _questions(self, sample: Sample) -> tuple[str | None, Verdict | tuple[Question, ...]]:
+        """The answer that the prompt style read, and what to ask about `sample`, or the verdict that needs no model."""
+        if sample.state == "error":
+            return None, Verdict(state="error", reason=sample.error)
+        try:
+            answer = self._style.read_answer(sample.transcript.answer_text) if self._style else None
+            return answer, self._grader.questions(sample.problem, sample.transcript, self._options, answer)
+        except Exception as error:
+            return None, self._fault(error)
+
+    async def _reply_step(self, question: Question, number: int) -> Step:
+        try:
+            reply = await self._asker.ask(question, number)
+        except NoReply as error:
+            return Step("reply", "none", str(error))
+        return Step("reply", reply.finish_reason or "given", reply.text)
+
+    async def _vote(self, sample: Sample, answer: str | None, asked: Sequence[Question], number: int) -> Verdict:
+        try:
+            replies = await asyncio.gather(*(self._asker.ask(question, number) for question in asked))
+        except NoReply as error:
+            return Verdict(state="error", reason=f"the judge gave no reply: {error}")
+        if any(reply.finish_reason == "length" for reply in replies):
+            limit = f"at {self._options.max_tokens} tokens; raise grader.max_tokens"
+            return Verdict(state="error", reason=f"judge's reply could not be parsed: it was cut off {limit}")
+        texts = [reply.text for reply in replies]
+        try:
+            return self._grader.conclude(sample.problem, sample.transcript, self._options, answer, texts)
+        except Exception as error:
+            return self._fault(error)
+
+    def _fault(self, error: Exception) -> Verdict:
+        reason = f"the grader '{self._grader.name}' raised {type(error).__name__}: {one_line(str(error))}"
+        return Verdict(state="error", reason=reason)
+
+
+def majority(votes: Sequence[Verdict]) -> Verdict:
+    """What more than half of `votes` say (the first of them speaks for all), else `error`."""
+    if len(votes) == 1:
+        return votes[0]
+    kinds = Counter((vote.state, vote.score) for vote in votes)
+    kind, count = kinds.most_common(1)[0]
+    if 2 * count <= len(votes):
+        counted = Counter(vote.state for vote in votes)
+        shown = ", ".join(f"{number} {state}" for state, number in counted.items())
+        return Verdict(state="error", answer=votes[0].answer, reason=f"undecided: the votes are {shown}")
+    winner = next(vote for vote in votes if (vote.state, vote.score) == kind)
+    return msgspec.structs.replace(winner, reason=f"{winner.reason} ({count} of {len(votes)} votes)")

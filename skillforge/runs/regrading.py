@@ -1,0 +1,63 @@
+"""Verdicts of a grading under way, beside those of the run until they take their place."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from skillforge.errors import SkillForgeError
+from skillforge.parts.sample import Sample
+from skillforge.runs.directory import RunDirectory, VerdictRow
+from skillforge.runs.rows import RowLog, read_rows, write_errors
+
+PREFIX = "verdicts.partial-"
+
+
+class Regrading:
+    """New verdicts on all samples of a run, in the order of the samples. Needs the run's lock.
+
+    They are in a file of their own, named after all that decides them: what is cut short can only be continued by the same.
+    """
+
+    def __init__(self, run: RunDirectory, decides: Any) -> None:
+        """`decides` is plain data: who judges, and how. Any change of samples.jsonl counts too."""
+        self._run = run
+        with write_errors(run.samples_path):
+            size = run.samples_path.stat().st_size if run.samples_path.exists() else 0
+        digest = hashlib.blake2b(msgspec.json.encode((decides, size), order="sorted"), digest_size=6).hexdigest()
+        self.path = run.path / f"{PREFIX}{digest}.jsonl"
+
+    def drop_others(self) -> bool:
+        """Remove what gradings of another kind left; tells whether there was anything."""
+        others = [path for path in self._run.path.glob(f"{PREFIX}*.jsonl") if path != self.path]
+        with write_errors(self._run.path):
+            for path in others:
+                path.unlink()
+        return bool(others)
+
+    @contextlib.contextmanager
+    def log(self) -> Iterator[RowLog]:
+        """Where new verdicts go. A file that has none in the end is removed."""
+        try:
+            with RowLog(self.path) as log:
+                yield log
+        finally:
+            if self.path.stat().st_size == 0:
+                self.path.unlink()
+
+    def verdicts(self, samples: Iterator[Sample]) -> Iterator[tuple[Sample, VerdictRow]]:
+        """The verdicts that are there, each with its sample, which is taken from `samples`."""
+        for number, row in enumerate(read_rows(self.path, VerdictRow), 1):
+            sample = next(samples, None)
+            if sample is None or sample.key != row.key:
+                raise SkillForgeError(f"{self.path}:{number}: not the verdict on sample {number}", "remove the file")
+            yield sample, row
+
+    def finish(self) -> None:
+        """Replace the run's verdicts by these."""
+        with write_errors(self._run.verdicts_path):
+            self.path.replace(self._run.verdicts_path)

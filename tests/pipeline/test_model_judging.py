@@ -1,0 +1,359 @@
+"""A model as judge, called from Python: what is asked, what is kept, and what a fault comes to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from msgspec import Meta
+
+from skillforge import (
+    Backend,
+    BackendUnusable,
+    Client,
+    Completion,
+    Message,
+    ModelRef,
+    PartOptions,
+    Problem,
+    Request,
+    RequestFailed,
+    RequestRefused,
+    Sample,
+    Sampling,
+    Segment,
+    SkillForgeError,
+    Target,
+    Transcript,
+    UsageError,
+    Verdict,
+)
+from skillforge.parts.grader import ModelGrader, ModelGraderOptions
+from skillforge.pipeline.asking import Asker, JudgeModel
+from skillforge.pipeline.model_judging import ModelJudging, find_judge, majority
+from skillforge.pipeline.resolve import Chosen
+from skillforge.registry import Registry
+
+
+class Doubting(ModelGrader):
+    """Asks once or twice whether the text is right; knows by itself what is empty."""
+
+    name = "doubting"
+    summary = "asks"
+
+    def questions(self, problem: Problem, transcript: Transcript, options: Any, answer: str | None) -> Any:
+        text = transcript.answer_text
+        if "bug" in text:
+            raise ValueError("a bug in the grader")
+        if not text:
+            return Verdict(state="no-answer")
+        doubts = ("Sure?", "Really?") if "twice" in text else ("Sure?",)
+        return tuple((Message("user", f"{text} {doubt}"),) for doubt in doubts)
+
+    def conclude(
+        self, problem: Problem, transcript: Transcript, options: Any, answer: str | None, replies: Any
+    ) -> Verdict:
+        if "fault" in transcript.answer_text:
+            raise ValueError("a bug in the grader")
+        return Verdict(
+            state="correct" if all(reply == "yes" for reply in replies) else "wrong", reason=" ".join(replies)
+        )
+
+
+class TalkOptions(PartOptions, frozen=True, kw_only=True):
+    mood: Annotated[str, Meta(description="Mood.")] = "good"
+
+
+class Judge(Backend, Client):
+    """A backend that is its own client; `answer` makes the text of each completion, or raises."""
+
+    name = "talk"
+    summary = "answers"
+    Options = TalkOptions
+
+    def __init__(self, answer: Callable[[Request], str], finish_reason: str = "stop") -> None:
+        self.asked: list[Request] = []
+        self.opened = 0
+        self.most = self.open_now = 0
+        self.complaint: str | None = None
+        self._answer = answer
+        self._finish_reason = finish_reason
+
+    def capabilities(self, options: Any) -> frozenset[str]:
+        return frozenset({"chat", "temperature", "max_tokens", "seed"})
+
+    @contextlib.asynccontextmanager
+    async def open(self, target: Target, options: Any) -> AsyncIterator[Client]:
+        self.opened += 1
+        opener = asyncio.current_task()
+        yield self
+        assert asyncio.current_task() is opener, "what is opened in one task may have to be closed there"
+
+    async def check(self) -> None:
+        if self.complaint:
+            raise BackendUnusable(self.complaint, "correct --base-url")
+
+    async def complete(self, request: Request) -> Completion:
+        self.asked.append(request)
+        self.open_now += 1
+        self.most = max(self.most, self.open_now)
+        try:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            return Completion(text=self._answer(request), finish_reason=self._finish_reason, completion_tokens=3)
+        finally:
+            self.open_now -= 1
+
+
+def sample(text: str, index: int = 0, **facts: Any) -> Sample:
+    transcript = Transcript((Segment("text", text),))
+    problem = Problem(id="0", question="?", expected_answer="1")
+    return Sample(benchmark="b", split="s", problem=problem, sample_index=index, transcript=transcript, **facts)
+
+
+def yes(request: Request) -> str:
+    return "yes"
+
+
+def judged(
+    backend: Judge, *texts: str, concurrency: int = 2, retries: int = 0, method: str = "judge", **options: Any
+) -> list[Any]:
+    """What `method` makes of samples with these texts, all at the same time, in a run in this folder."""
+    given = ModelGraderOptions(model="m", **options)
+    model = JudgeModel(
+        target=Target(ModelRef("m", "m")),
+        backend=Chosen(backend, "test:talk", "1", TalkOptions()),
+        sampling=Sampling(temperature=given.temperature, max_tokens=given.max_tokens),
+        seeded=given.votes > 1,
+        concurrency=concurrency,
+        retries=retries,
+    )
+
+    async def judge() -> list[Any]:
+        async with Asker(model, Path("cache.jsonl")) as asker:
+            judging = ModelJudging(Doubting(), given, None, asker)
+            return await asyncio.gather(*(getattr(judging, method)(sample(text)) for text in texts))
+
+    return asyncio.run(judge())
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_question_is_asked_once_now_and_never_again() -> None:
+    judge = Judge(yes)
+    first = judged(judge, *["One."] * 20, "Two.", "", "twice")
+    assert [verdict.state for verdict in first] == ["correct"] * 21 + ["no-answer", "correct"]
+    assert sorted(request.prompt[0].content for request in judge.asked) == [
+        "One. Sure?", "Two. Sure?", "twice Really?", "twice Sure?",
+    ]  # fmt: skip
+    again = Judge(yes)
+    assert judged(again, *["One."] * 20, "Two.", "", "twice") == first
+    assert again.asked == [] and again.opened == 0
+
+
+def test_the_cache_outlives_a_kill_and_knows_what_decides() -> None:
+    judged(Judge(yes), "One.", "Two.")
+    path = Path("cache.jsonl")
+    path.write_bytes(path.read_bytes()[:-10])
+    judge = Judge(yes)
+    judged(judge, "One.", "Two.")
+    assert len(judge.asked) == 1
+    assert len({json.loads(line)["key"] for line in path.read_text().splitlines()}) == 2
+    for change in ({"max_tokens": 5}, {"temperature": 0.5}, {"temperature": None}):
+        judged(other := Judge(yes), "One.", **change)
+        assert len(other.asked) == 1, change
+    path.write_text('{"key": 3}\n')
+    with pytest.raises(SkillForgeError, match=r"cache.jsonl:1: not a valid row"):
+        judged(Judge(yes), "One.")
+
+
+def test_no_more_requests_are_in_flight_than_allowed() -> None:
+    judge = Judge(yes)
+    judged(judge, *map(str, range(30)), concurrency=3)
+    assert judge.most == 3 and len(judge.asked) == 30
+
+
+def test_a_question_that_fails_costs_its_sample_alone() -> None:
+    def answer(request: Request) -> str:
+        if "long" in request.prompt[0].content:
+            raise RequestRefused("HTTP 400: too long")
+        return "no"
+
+    verdicts = judged(Judge(answer), "long", "short", "twice as long")
+    assert [verdict.state for verdict in verdicts] == ["error", "wrong", "error"]
+    assert verdicts[0].reason == "the judge gave no reply: HTTP 400: too long"
+
+
+def test_what_can_pass_is_tried_again() -> None:
+    left = [RequestFailed("HTTP 503", throttled=True, retry_after=0.0)]
+
+    def answer(request: Request) -> str:
+        if left:
+            raise left.pop()
+        return "yes"
+
+    assert judged(Judge(answer), "One.", retries=1)[0].state == "correct"
+
+
+def test_a_judge_that_is_lost_gives_errors_that_are_asked_again_later() -> None:
+    answers = 0
+
+    def answer(request: Request) -> str:
+        nonlocal answers
+        answers += 1
+        if answers > 3:
+            raise RequestFailed("connection refused", connection=True, retry_after=0.0)
+        return "yes"
+
+    texts = [f"{number}." for number in range(20)]
+    verdicts = judged(judge := Judge(answer), *texts, concurrency=1)
+    assert [verdict.state for verdict in verdicts] == ["correct"] * 3 + ["error"] * 17
+    assert {verdict.reason for verdict in verdicts[3:]} == {
+        "the judge gave no reply: connection refused, 1 times in a row"
+    }
+    assert len(judge.asked) == 4
+    verdicts = judged(judge := Judge(yes), *texts)
+    assert {verdict.state for verdict in verdicts} == {"correct"} and len(judge.asked) == 17
+
+
+def test_a_judge_that_never_answered_ends_the_run() -> None:
+    def gone(request: Request) -> str:
+        raise BackendUnusable("no model 'm'", "name it with --model")
+
+    with pytest.raises(BackendUnusable, match=r"the judge: no model 'm'; name it with -o grader.model"):
+        judged(Judge(gone), "One.", "Two.")
+    judge = Judge(yes)
+    judge.complaint = "cannot reach it"
+    with pytest.raises(BackendUnusable, match=r"the judge: cannot reach it; correct -o grader.base_url"):
+        judged(judge)  # before anything is asked
+    assert not Path("cache.jsonl").exists()
+
+
+def test_a_bug_in_the_grader_is_an_error_that_names_it() -> None:
+    verdicts = judged(Judge(yes), "bug", "fault", "fine")
+    assert [verdict.state for verdict in verdicts] == ["error", "error", "correct"]
+    assert verdicts[0].reason == verdicts[1].reason == "the grader 'doubting' raised ValueError: a bug in the grader"
+
+
+def test_a_reply_that_is_cut_off_is_no_verdict() -> None:
+    (verdict,) = judged(Judge(yes, finish_reason="length"), "One.", max_tokens=7)
+    assert verdict.state == "error" and "could not be parsed: it was cut off at 7 tokens" in verdict.reason
+
+
+def test_text_that_no_file_can_hold_is_asked_about_and_kept() -> None:
+    judge = Judge(lambda request: "\ud800")
+    assert judged(judge, "half \udfff")[0].state == "wrong"
+    judged(judge, "half \udfff")
+    assert len(judge.asked) == 1
+
+
+def test_votes_are_asked_apart_and_more_than_half_decide() -> None:
+    judge = Judge(lambda request: "yes" if request.seed in (0, 2) else "no")
+    (verdict,) = judged(judge, "One.", votes=3, temperature=0.7)
+    assert verdict.state == "correct" and verdict.reason == "yes (2 of 3 votes)"
+    assert sorted(request.seed for request in judge.asked) == [0, 1, 2]
+    (verdict,) = judged(judge, "One.", votes=4, temperature=0.7)
+    assert verdict.state == "error" and verdict.reason == "undecided: the votes are 2 correct, 2 wrong"
+    assert len(judge.asked) == 4  # one more vote, one more question
+
+
+def test_a_tie_and_a_loss_are_different_votes() -> None:
+    tie, loss, fault = (Verdict(state="wrong", score=0.5), Verdict(state="wrong", score=0.0), Verdict(state="error"))
+    assert majority([tie, loss, fault]).state == "error"
+    assert majority([loss, tie, loss]).score == 0.0
+    assert majority([fault]) is fault
+
+
+def test_a_sample_without_an_answer_is_not_judged() -> None:
+    async def judge() -> Verdict:
+        judging = ModelJudging(Doubting(), ModelGraderOptions(), None, None)  # type: ignore[arg-type]
+        return await judging.judge(sample("", state="error", error="HTTP 400"))
+
+    assert asyncio.run(judge()) == Verdict(state="error", reason="HTTP 400")
+
+
+def test_stopping_leaves_no_task_behind(caplog: pytest.LogCaptureFixture) -> None:
+    async def stopped() -> None:
+        endless = Judge(yes)
+        endless.complete = lambda request: asyncio.Event().wait()  # type: ignore[method-assign,assignment,return-value]
+        model = JudgeModel(
+            target=Target(ModelRef("m", "m")), backend=Chosen(endless, "test:talk", "1", TalkOptions()),
+            sampling=Sampling(), seeded=False, concurrency=1, retries=0,
+        )  # fmt: skip
+        async with Asker(model, Path("cache.jsonl")) as asker:
+            judging = ModelJudging(Doubting(), ModelGraderOptions(model="m"), None, asker)
+            task = asyncio.gather(judging.judge(sample("One.")), judging.judge(sample("Two.")))
+            await asyncio.sleep(0)
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        assert len(asyncio.all_tasks()) == 1
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(stopped())
+    assert caplog.text == ""
+
+
+def test_an_explanation_shows_questions_and_replies_and_asks_nothing_twice() -> None:
+    judge = Judge(lambda request: "yes" if "Sure" in request.prompt[0].content else "no")
+    assert judged(judge, "twice")[0].state == "wrong"
+    steps = judged(judge, "twice", method="explain")[0]
+    assert [(step.name, step.outcome, step.detail) for step in steps] == [
+        ("question", "asked", "twice Sure?"), ("reply", "stop", "yes"),
+        ("question", "asked", "twice Really?"), ("reply", "stop", "no"),
+        ("verdict", "wrong", "yes no"),
+    ]  # fmt: skip
+    assert len(judge.asked) == 2
+    assert [step.outcome for step in judged(judge, "", method="explain")[0]] == ["no-answer"]
+
+
+def test_answers_are_grouped_by_the_grader_or_by_their_text() -> None:
+    class Grouping(Doubting):
+        def group(self, answers: Any) -> list[int]:
+            return [len(answer) // len(answers[0]) for answer in answers]
+
+    judging = ModelJudging(Grouping(), ModelGraderOptions(), None, None)  # type: ignore[arg-type]
+    assert asyncio.run(judging.group(["a", "b", "cc"])) == [1, 1, 2]
+    assert asyncio.run(judging.group(["", "b", ""])) == [0, 1, 0]
+
+
+@pytest.mark.usefixtures("scripted")
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"model": None}, "no model is named that judges"),
+        ({"votes": 3}, "grader.votes above 1 with temperature 0"),
+        ({"backend": "scriptd"}, "the judge: unknown backend 'scriptd'; did you mean"),
+        ({"backend": "scripted", "backend_options": ("x",)}, "'x' in grader.backend_options is not NAME=VALUE"),
+        ({"backend": "scripted", "backend_options": ("stile=x",)}, "the judge: unknown option 'backend.stile'"),
+        ({"base_url": "host", "backend": "scripted"}, "the judge: -o grader.base_url is not an address"),
+        ({"base_url": "http://u:hunter2@host", "backend": "scripted"}, "holds a user, a password or a query"),
+        ({"base_url": "http://host?key=hunter2", "backend": "scripted"}, "holds a user, a password or a query"),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_refused_before_anything_starts(options: dict[str, Any], error: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_judge(ModelGraderOptions(**{"model": "m", **options}), Registry())
+    assert error in str(caught.value) and "hunter2" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_a_judge_is_found_as_a_model_is() -> None:
+    found = find_judge(ModelGraderOptions(model="scripted-model", backend_options=("latency=1",)), Registry())
+    assert found.backend.id == "skillforge-scripted:scripted" and found.backend.options.latency == 1.0
+    assert found.target.model.location == "/nowhere" and not found.seeded
+    assert (found.sampling.temperature, found.sampling.max_tokens) == (0.0, 1024)
+    voting = ModelGraderOptions(model="m", backend="scripted", votes=3, temperature=0.7)
+    assert find_judge(voting, Registry()).seeded
+    narrow = ModelGraderOptions(model="m", backend="scripted-narrow", votes=3, temperature=0.7)
+    assert not find_judge(narrow, Registry()).seeded
