@@ -49,7 +49,7 @@ def asked(expected: str | Node, predicted: str | Node, limit: float = PATIENCE) 
         ("5", r"\prod_{k=1}^{1000000} k", "undecided"),
     ],
 )
-def test_check_asks_sympy_last(expected: str, predicted: str, outcome: str) -> None:
+def test_check_asks_sympy_last(expected: str, predicted: str, outcome: str, workers: set[int]) -> None:
     verdict = check(expected, predicted)
     assert (verdict.outcome, verdict.stage) == (outcome, "sympy")
 

@@ -56,6 +56,7 @@ class Gsm8k(Benchmark):
         "nemo-train": "6473 problems: NeMo Skills' train split (train shuffled with seed 42, without the first 1000)",
         "nemo-validation": "1000 problems: NeMo Skills' validation split (the first 1000 of the same shuffle)",
     }
+    grader_options: Mapping[str, Any] = {"kind": "number"}
     subset_fields = ("steps",)
 
     def problems(self, split: str, options: Gsm8kOptions, source: DataSource) -> Iterator[Problem]:

@@ -127,9 +127,21 @@ def _compare_numerically(first: Node, second: Node) -> Finding:
         agreed += 1
         if agreed >= ENOUGH_POINTS:
             break
+    if constant and agreed and not _agree_further(first, second):
+        return Finding(False, "numeric", "equal to many digits, but not to all")
     if agreed and (constant or agreed >= 2):
         return Finding(True, "numeric", f"equal to {DIGITS - 20} digits")
     return Finding(None, "numeric", reason)
+
+
+def _agree_further(first: Node, second: Node) -> bool:
+    """Whether two constants agree to four times the digits too: `\\sqrt{10^{100}+1}` is close to 10^50."""
+    evaluator = Evaluator(0, 4 * DIGITS)
+    try:
+        one, two = evaluator.value(first), evaluator.value(second)
+    except Unevaluated:
+        return True
+    return bool(abs(one - two) <= max(abs(one), abs(two)) * evaluator.rounding(3 * DIGITS))
 
 
 def _difference_is_noise(first: Node, second: Node, point: int) -> bool:

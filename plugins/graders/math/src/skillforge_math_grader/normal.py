@@ -82,6 +82,7 @@ _SYNONYMS = {
     "land": r"\wedge ", "ast": "*", "colon": ":",
 }  # fmt: skip
 _GROUPING_COMMA = re.compile(r" ?\{ ?, ?\}|,\s?(?:\\!\s?)+")
+_PRICE = re.compile(r"\$(?=-?[0-9.])|(?<=[0-9])\$$")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
 _DEGREES = re.compile(r"\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z]))|\\textdegree(?![A-Za-z])")
 _NUMERIC_FRACTION = re.compile(
@@ -99,7 +100,7 @@ def plain(text: str) -> str:
     if not text.isascii():
         text = _plain_unicode(text)
     if text.count("$") == 1 and "\\$" not in text:
-        text = text.replace("$", DOLLAR)
+        text = _PRICE.sub(DOLLAR, text)
     if "," in text:
         text = _GROUPING_COMMA.sub(",", text)
     if "\\" not in text:

@@ -120,7 +120,8 @@ def _may_be_unit(word: str) -> bool:
 def _read(found: re.Match[str]) -> Number | None:
     try:
         if found["whole"]:
-            return Number(exact(found["whole"]) + exact(found["part"]) / exact(found["parts"]))
+            part = exact(found["part"]) / exact(found["parts"])
+            return Number(exact(found["whole"]) + part) if part < 1 else None
         if found["over"]:
             return Number(exact(found["over"]) / exact(found["under"]))
         if found["period"]:

@@ -37,6 +37,10 @@ class Evaluator:
         except (ZeroDivisionError, ValueError, OverflowError, TypeError, NotImplementedError) as error:
             raise Undefined(str(error)) from None
 
+    def rounding(self, digits: int) -> Any:
+        """The relative error of a value with so many digits."""
+        return self._context.mpf(10) ** -digits
+
     def rounded(self, value: Any, digits: int) -> str:
         """`value` with so many significant digits, as text."""
         return str(self._context.nstr(value, digits))
@@ -92,6 +96,8 @@ class Evaluator:
             return base
         if exponent == -1:
             return 1 / base
+        if exponent and mp.mag(exponent) < -self._digits:
+            raise Unevaluated("a root of a degree beyond the digits")
         if exponent == 0.5:
             return mp.sqrt(base)
         if mp.mag(exponent) + mp.mag(mp.mag(base) or 1) > 40:

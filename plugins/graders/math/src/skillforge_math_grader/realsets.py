@@ -16,6 +16,7 @@ from skillforge_math_grader.tree import (
     Symbol,
     negated,
 )
+from skillforge_math_grader.vocabulary import KNOWN_FUNCTIONS
 
 MAX_PIECES = 200
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -134,13 +135,16 @@ def _of_relation(node: Relation) -> RealSet:
         bounds.append((node.operators[variable], node.operands[variable + 1]))
     if len(bounds) != len(node.operators):
         raise Shapeless
-    sets = [_of_bound(operator, bound, isinstance(inner, Apply)) for operator, bound in bounds]
+    absolute = isinstance(inner, Apply) and inner.function == "abs"
+    sets = [_of_bound(operator, bound, absolute) for operator, bound in bounds]
     return _intersection(sets)._replace(variable=_variable(inner))
 
 
 def _variable(node: Node) -> str | None:
     if isinstance(node, Symbol):
         return node.name
+    if isinstance(node, Apply) and node.function not in KNOWN_FUNCTIONS:
+        return node.function
     if isinstance(node, Apply) and node.function == "abs" and isinstance(node.arguments[0], Symbol):
         return node.arguments[0].name
     return None

@@ -19,7 +19,7 @@ MAX_BITS = 20_000
 
 MAX_FACTORIAL = 1_000
 MAX_TERMS = 10_000
-"""Products of more factors are refused: sympy multiplies them out."""
+"""Products of more factors are refused, since sympy multiplies them out; longer sums are approximated first."""
 
 ROUNDS = 2 * len(POINTS)
 ENOUGH_POINTS = 5
@@ -64,10 +64,15 @@ def decide(first: Node, second: Node) -> bool | None:
 
 
 def _is_slow(expression: Any) -> bool:
-    """Whether it is better carried out first: a limit, a long sum, or an integral that would be taken at every point."""
+    """Whether it is better carried out than evaluated as it is: a limit, a short sum, an integral with parameters."""
     if expression.has(sympy.Limit) or (expression.has(sympy.Integral) and expression.free_symbols):
         return True
-    return any(bound.is_Integer for part in expression.atoms(sympy.Sum) for bound in part.limits[0][2:])
+    return any(upper - lower < MAX_TERMS for lower, upper in _whole_bounds(expression))
+
+
+def _whole_bounds(expression: Any) -> list[tuple[int, int]]:
+    bounds = [part.limits[0][1:] for part in expression.atoms(sympy.Sum)]
+    return [(int(lower), int(upper)) for lower, upper in bounds if lower.is_Integer and upper.is_Integer]
 
 
 def _compare(one: Any, two: Any) -> bool | None:
@@ -267,10 +272,6 @@ def _is_small(value: Any) -> bool:
     return not value.is_number or bool(value.is_Rational and abs(value) <= MAX_FACTORIAL)
 
 
-def _is_whole(value: Any) -> bool:
-    return bool(value.is_Integer)
-
-
 def _real_root(value: Any, degree: Any) -> Any:
     if degree.is_odd and value.is_extended_real:
         return sympy.sign(value) * _power(abs(value), 1 / degree)
@@ -282,6 +283,7 @@ _INFINITE = (sympy.oo, -sympy.oo)
 _OPEN = (sympy.Sum, sympy.Product, sympy.Integral, sympy.Limit)
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(sympy, name) for name in "sin cos tan cot sec csc sinh cosh tanh coth sech csch".split()},
+    **{name: getattr(sympy, name) for name in "floor re im arg conjugate sign".split()},
     **{f"arc{name}": getattr(sympy, f"a{name}") for name in "sin cos tan sec csc sinh cosh tanh".split()},
     "arccot": lambda value: sympy.pi / 2 - sympy.atan(value),
     "ln": sympy.log,
@@ -290,17 +292,11 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "factorial": _only(_is_small, sympy.factorial),
     "double_factorial": _only(_is_small, sympy.factorial2),
     "binomial": _only(_is_small, sympy.binomial),
-    "floor": sympy.floor,
     "ceil": sympy.ceiling,
-    "gcd": _only(_is_whole, sympy.igcd),
-    "lcm": _only(_is_whole, sympy.ilcm),
+    "gcd": _only(lambda value: value.is_Integer, sympy.igcd),
+    "lcm": _only(lambda value: value.is_Integer, sympy.ilcm),
     "mod": sympy.Mod,
     "min": sympy.Min,
     "max": sympy.Max,
-    "re": sympy.re,
-    "im": sympy.im,
-    "arg": sympy.arg,
-    "conjugate": sympy.conjugate,
-    "sign": sympy.sign,
     "root": _real_root,
 }

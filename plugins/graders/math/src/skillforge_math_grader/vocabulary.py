@@ -44,6 +44,9 @@ FUNCTIONS = {
     "mod": "mod",
     "Mod": "mod",
     "comb": "binomial",
+    "arsinh": "arcsinh",
+    "arcosh": "arccosh",
+    "artanh": "arctanh",
 }
 """Spelling -> the function's name in the tree."""
 

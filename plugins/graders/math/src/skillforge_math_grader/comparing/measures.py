@@ -57,6 +57,8 @@ def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | No
         return comparison.nodes(_radians(measured), bare)
     if not comparison.policy.missing_units:
         return Finding(False, "units", "a unit on one side only")
+    if unit and unit.startswith("mod "):
+        return _congruent(one, two, unit)
     finding = comparison.nodes(one, two)
     if finding.equal is True:
         return finding._replace(reason=f"{finding.reason}; the unit is left out on one side")

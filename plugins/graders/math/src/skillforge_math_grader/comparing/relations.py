@@ -13,15 +13,17 @@ from skillforge_math_grader.tree import (
     Add,
     Apply,
     Group,
-    Mul,
     Node,
-    Pow,
+    Number,
+    Ratio,
     Relation,
     SetExpression,
     Symbol,
     Text,
     negated,
+    walk,
 )
+from skillforge_math_grader.vocabulary import KNOWN_FUNCTIONS
 
 if TYPE_CHECKING:
     from skillforge_math_grader.comparing.comparison import Comparison
@@ -119,21 +121,19 @@ def assigned_values(relation: Relation) -> tuple[Node, tuple[Node, ...]] | None:
 
 
 def _is_name(node: Node) -> bool:
-    if isinstance(node, Mul) and isinstance(node.factors[0], Symbol) and node.factors[0].name.startswith("d"):
-        return len(node.factors) == 2 and node.factors[1] in (
-            Pow(Symbol("dx"), MINUS_ONE),
-            Pow(Symbol("dt"), MINUS_ONE),
-        )
-    if isinstance(node, Mul):  # \angle ABC, and lengths such as AB
-        return all(isinstance(factor, Symbol) for factor in node.factors) and (
-            any(len(factor.name) > 1 for factor in node.factors if isinstance(factor, Symbol))
-            or all(factor.name.isupper() for factor in node.factors if isinstance(factor, Symbol))
-        )
-    if isinstance(node, Apply):
-        return len(node.function.rstrip("'")) == 1 or node.function.endswith("^-1")
+    """Whether a side of an equation only says what the other one is: `x`, `f(x)`, `(x, y)`, `\\angle ABC`, `dy/dx`, `|AB|`."""
+    if isinstance(node, Symbol | Text):
+        return True
     if isinstance(node, Group):
         return node.opening == "(" and all(isinstance(item, Symbol) for item in node.items)
-    return isinstance(node, Symbol | Text)
+    if isinstance(node, Ratio):
+        return all(map(_is_name, node.items))
+    if isinstance(node, Apply) and node.function not in KNOWN_FUNCTIONS:
+        return True
+    if not is_arithmetic(node) or any(isinstance(part, Number) and part != MINUS_ONE for part in walk(node)):
+        return False
+    names = symbols(node)
+    return bool(names) and all(name[0].isupper() or len(name) > 1 for name in names)
 
 
 def _roughly(one: Node, two: Node) -> bool:

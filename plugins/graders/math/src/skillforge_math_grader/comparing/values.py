@@ -34,7 +34,9 @@ def _rounded(comparison: Comparison, expected: Node, predicted: Node) -> Finding
         digits = _significant_digits(decimal)
         needed = comparison.policy.rounding_digits
         enough = needed is not None and digits >= needed and decimal.places >= MIN_PLACES
-        rounded_gold = comparison.policy.rounded_expected and decimal is expected and decimal.places >= 2
+        rounded_gold = (
+            comparison.policy.rounded_expected and decimal is expected and (decimal.places >= 2 or digits >= 3)
+        )
         if not enough and not (rounded_gold and not _terminates(rational_value(value))):
             continue
         if _rounds_to(value, decimal, digits):
@@ -65,7 +67,7 @@ def _significant_digits(decimal: Number) -> int:
 
 
 def _rounds_to(value: Node, decimal: Number, digits: int) -> bool:
-    """Whether `value` rounds to `decimal`; from 6 digits on it may be cut off instead, from 10 on computed with an error."""
+    """Whether `value` rounds to `decimal`; from 10 digits on the last one may be cut off, or computed with an error."""
     assert decimal.places is not None
     number = real_value(value, max(60, digits + 20)) if digits < 2000 else None
     if number is None:
@@ -75,6 +77,4 @@ def _rounds_to(value: Node, decimal: Number, digits: int) -> bool:
     off = scaled - int(written)
     if digits >= 10:
         return bool(abs(off) <= 1)
-    if digits >= 6 and abs(scaled) >= abs(int(written)) and abs(off) < 1:
-        return True
     return bool(abs(off) <= 0.5)

@@ -128,7 +128,7 @@ class Arithmetic(Atoms):
         """`3 1/2`: a whole number and a fraction after a space. A variable and a number are a product."""
         before = self._tokens[self._at - 1]
         if before.kind != "number" or isinstance(factors[-1], Pow):
-            if before.kind in ("word", "number") or before.value in (")", "}"):
+            if before.kind in ("word", "number") or before.value in (")", "}", "!"):
                 factors.append(self._power())
                 return
             raise Unreadable("a number after a factor")

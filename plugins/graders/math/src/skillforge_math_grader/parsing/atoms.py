@@ -137,8 +137,8 @@ class Atoms(Functions):
         name = self._next().value[1:]
         if name in ("frac", "cfrac"):
             over, under = self._argument(), self._argument()
-            if over == Symbol("d") and isinstance(under, Symbol) and len(under.name) == 2 and under.name[0] == "d":
-                return Bound("derivative", self._product(), under.name[1])
+            if over == Symbol("d") and (variable := _differential(under)) is not None:
+                return Bound("derivative", self._product(), variable)
             return Mul((over, reciprocal(under)))
         if name == "sqrt":
             return self._root()
@@ -285,3 +285,13 @@ class Atoms(Functions):
         node = self._condition()
         self._accept(",")
         return node
+
+
+def _differential(node: Node) -> str | None:
+    """The variable of `dx`."""
+    match node:
+        case Symbol(name) if len(name) == 2 and name[0] == "d":
+            return name[1]
+        case Mul((Symbol("d"), Symbol(name))):
+            return name
+    return None

@@ -10,6 +10,7 @@ from skillforge_math_grader.tokens import Unreadable
 from skillforge_math_grader.tree import (
     HALF,
     MINUS_ONE,
+    ONE,
     Apply,
     Bound,
     E,
@@ -23,6 +24,8 @@ from skillforge_math_grader.tree import (
     negated,
     reciprocal,
 )
+
+_DIFFERENTIALS = frozenset("dx dy dt du dv ds dr dz".split())
 
 
 class Functions(Cursor):
@@ -82,7 +85,7 @@ class Functions(Cursor):
                 upper = self._braced() if self._token.value == "{" else self._argument()
         if name == "int":
             self._integrals += 1
-            body = self._sum()
+            body = ONE if self._token.value in _DIFFERENTIALS else self._sum()
             self._integrals -= 1
             token = self._next()
             if token.kind != "word" or len(token.value) != 2 or token.value[0] != "d":
