@@ -153,7 +153,7 @@ def _choices(one: Answer, two: Answer, policy: Policy) -> Finding | None:
         equal = letter[1] == other.upper()
         return Finding(equal, "choice", "the same letter" if equal else "different letters")
     several = [_LETTERS.fullmatch(answer.text) and re.findall("[A-J]", answer.text) for answer in (one, two)]
-    if several[0] and several[1] and any(answer.text.isalpha() for answer in (one, two)):  # BC, and B, C
+    if several[0] and several[1] and one.text.isalpha() != two.text.isalpha():  # BC, and B, C
         equal = sorted(several[0]) == sorted(several[1])
         return Finding(equal, "choice", "the same letters" if equal else "different letters")
     return None

@@ -11,6 +11,7 @@ from skillforge_math_grader.choices import choice_statement, letter_in, lone_let
 from skillforge_math_grader.phrases import answer_phrase
 from skillforge_math_grader.spans import (
     BLANKS,
+    NAME,
     NUMBER,
     Extraction,
     found_at,
@@ -42,6 +43,9 @@ RULES = (
 )
 """The names of all rules, the most trusted first."""
 
+_ENDS_OF_TURN = ("<|im_end|>", "<|im_start|>", "<|endoftext|>", "<|eot_id|>")
+"""What follows one is no longer the answer, but a turn that the model went on to imagine."""
+
 _STATED = RULES[:6]
 _DEFAULT_RULES: dict[str, frozenset[str]] = {
     "math": frozenset((*_STATED, "last maths", "last number")),
@@ -56,16 +60,14 @@ _PROSE = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2}")
 _NUMBER_WITH_UNIT = re.compile(r"[\s*$€£+−-]*+[0-9][0-9.,/]*+(?<![.,])%?+(?:\s++[a-z]{1,12}){0,3}+[\s*.]*+")
 _COUNTED = re.compile(r"[\s*]*+(?:[0-9]++[.)]|(?:answer|case|conclusion|final|part|solution|step)\b)", re.IGNORECASE)
 _EMPTY_BOX = re.compile(r"\\(?:boxed|fbox)\s*+(?:\{\s*+\}?)?")
-_NAME = re.compile(
-    r"\s*+(?:\\(?:angle|triangle|overline|vec)\b\s*+)?\{?[A-Za-z]{1,3}(?:_\{?\w+\}?)?'?(?:\([a-z]\))?\}?\s*+"
-)
 
 
 def extract(text: str, kind: Kind = "math", rules: Sequence[str] | None = None) -> Extraction | None:
     """The final answer in `text`, by the most trusted of `rules` that finds one. Raises ValueError for an unknown rule.
 
     Private reasoning does not count: reading starts after the last `</think>` and ends at a `<think>` that is never
-    closed. Of what is left, the last `MAX_READ` characters are read. The rules, the most trusted first:
+    closed, or at the end of a turn (`<|im_end|>`). Of what is left, the last `MAX_READ` characters are read. The rules,
+    the most trusted first:
 
     - `boxed list`: the last boxes (`\\boxed`, `\\fbox`, `\\framebox`) if only commas, `and`, `or` and blanks part them;
       the answer lists their contents, the span reaches from the first to the last
@@ -94,6 +96,7 @@ def extract(text: str, kind: Kind = "math", rules: Sequence[str] | None = None) 
     start = 0 if start < 0 else start + len("</think>")
     end = text.find("<think>", start)
     end = len(text) if end < 0 else end
+    end = min((at for mark in _ENDS_OF_TURN if (at := text.find(mark, start, end)) >= 0), default=end)
     start = max(start, end - MAX_READ)
     read = text[start:end]
     for names, find in _FINDERS:
@@ -139,7 +142,7 @@ def _phrase(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
 
 def _last_maths(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
     spans = maths_spans(text, 0, len(text)) if has_maths(text) else []
-    if not spans or (_NAME.fullmatch(text, *spans[-1].inner) and NUMBER.search(text, spans[-1].end)):
+    if not spans or (NAME.fullmatch(text, *spans[-1].inner) and NUMBER.search(text, spans[-1].end)):
         return None
     named = None
     for span in reversed(spans):
@@ -148,7 +151,7 @@ def _last_maths(text: str, kind: str, rules: frozenset[str]) -> Extraction | Non
             continue
         if kind == "choice":
             return letter_in(text, found)
-        if not _NAME.fullmatch(found.answer):
+        if not NAME.fullmatch(found.answer):
             return found
         named = named or found
     return named

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 
 from skillforge_math_grader.boxes import boxed_answer
-from skillforge_math_grader.spans import BLANKS, NUMBER, Extraction, Span, has_maths, maths_spans, trimmed
+from skillforge_math_grader.spans import BLANKS, NAME, NUMBER, Extraction, Span, has_maths, maths_spans, trimmed
 
 _STATEMENT = re.compile(
     r"""(?<![A-Za-z])
@@ -69,6 +69,9 @@ _NEEDLES = {"nswer": -1, "NSWER": -1, "Ans:": 0, "ANS:": 0, "\nA:": 1}  # and wh
 _OPTION_BELOW = re.compile(r"[^\n]*+\n\s*+B[:.)]")
 _PROSE_WORDS = 7
 """A statement that goes on in as many words is no answer itself, though it may hold one."""
+
+
+_IS = re.compile(r"\b(?:is|are|equals?|be|of)\b|=")
 
 
 def answer_phrase(text: str, kind: str) -> Extraction | None:
@@ -137,7 +140,10 @@ def _part(text: str, start: int, end: int, spans: list[Span], kind: str) -> tupl
     spans = [span for span in spans if start <= span.start and span.end <= end]
     symbolic = _SYMBOLIC.match(text, start, end) is not None
     if spans and (spans[0].start == start or not (symbolic or kind == "text")):
-        return _maths_part(text, start, end, spans)
+        named = all(NAME.fullmatch(text, *span.inner) for span in spans)  # "the largest $n$ is 34"
+        number = NUMBER.search(text, spans[-1].end, end) if named and spans[0].start > start else None
+        if number is None or not _IS.search(text, spans[-1].end, number.start()):
+            return _maths_part(text, start, end, spans)
     if kind == "text" or (symbolic and kind == "math"):
         return start, end
     bold = list(_BOLD.finditer(text, start, end))
@@ -174,7 +180,11 @@ def _answer(text: str, start: int, end: int, kind: str) -> Extraction | None:
     if _BOX.search(text, start, end):
         box = boxed_answer(text[start:end], _BOX_RULES)
         return box and Extraction(box.answer, "answer phrase", (start + box.span[0], start + box.span[1]))
-    if start == end or (kind == "number" and not any(map(str.isdigit, text[start:end]))):
+    if (
+        start == end
+        or not text[start:end].strip("$()[]\\ ")
+        or (kind == "number" and not any(map(str.isdigit, text[start:end])))
+    ):
         return None
     return Extraction(text[start:end], "answer phrase", (start, end))
 

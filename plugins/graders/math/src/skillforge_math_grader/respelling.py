@@ -21,6 +21,8 @@ _RESPELLINGS = tuple(
         ("color", r"\\(?:text)?color ?\{[^{}]*\}", ""),
         ("phantom", r"\\[hv]?phantom ?\{[^{}]*\}", ""),
         ("\\", r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])", ""),
+        ("(", r"^\s*(-?[0-9][0-9.,/]*) ?\(([A-Za-z][A-Za-z ]*)\)\s*$", r"\1 \2"),  # 13 (apples)
+        (")_", r"^\s*\(([0-9A-Fa-f]+)\)_", r"\1_"),
         ("__", r"^\s*__(.+)__\s*$", r"\1"),
         ("'", r"^\s*'([^']*)'\s*$", r"\1"),
         ("j", r"^\s*\(?(-?[0-9.]+ ?[+-] ?[0-9.]*)j\)?\s*$", r"\1i"),  # Python's complex numbers

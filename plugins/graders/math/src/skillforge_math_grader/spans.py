@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+NAME = re.compile(
+    r"\s*+(?:\\(?:angle|triangle|overline|vec)\b\s*+)?\{?(?:[A-Z]{1,10}|[A-Za-z]{1,3})(?:_\{?\w+\}?)?'?(?:\([a-z]\))?\}?\s*+"
+)
+"""The content of a maths span that is only a name: `f(x)`, `\\angle ABC`."""
+
 
 class Extraction(NamedTuple):
     """The final answer, the rule that found it, and where it stands in the text (start, end)."""

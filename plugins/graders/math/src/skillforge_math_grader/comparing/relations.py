@@ -34,6 +34,9 @@ _EQUALITIES = frozenset("=~")
 
 
 def compare_relations(comparison: Comparison, a: Node, b: Node) -> Finding | None:
+    a, b = _members(a), _members(b)
+    if not isinstance(a, Relation | SetExpression | Symbol) and not isinstance(b, Relation | SetExpression | Symbol):
+        return comparison.nodes(a, b)
     if _is_condition(a) or _is_condition(b):
         return _conditions(comparison, a, b)
     if isinstance(a, Relation) and isinstance(b, Relation):
@@ -118,6 +121,14 @@ def assigned_values(relation: Relation) -> tuple[Node, tuple[Node, ...]] | None:
     if all(not symbols(operand) for operand in operands):
         return Text(""), operands if relation.operators[0] == "=" else operands[:1]
     return None
+
+
+def _members(node: Node) -> Node:
+    """`x \\in \\{1, 2\\}` is the set."""
+    match node:
+        case Relation((Symbol(), Group("{", _, "}") as values), ("in",)):
+            return values
+    return node
 
 
 def _is_name(node: Node) -> bool:

@@ -74,7 +74,7 @@ def _rounds_to(value: Node, decimal: Number, digits: int) -> bool:
         return False
     scaled = number * 10**decimal.places
     written = decimal.value * 10**decimal.places
-    off = scaled - int(written)
-    if digits >= 10:
-        return bool(abs(off) <= 1)
-    return bool(abs(off) <= 0.5)
+    off = abs(scaled) - abs(int(written))
+    if digits >= 10 and not _terminates(rational_value(value)):
+        return bool(abs(off) <= 1 and scaled * written >= 0)
+    return bool(-0.5 <= off < 0.5 and scaled * written >= 0)

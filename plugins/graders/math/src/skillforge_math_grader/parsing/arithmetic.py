@@ -138,6 +138,8 @@ class Arithmetic(Atoms):
         over, under = self._number(), self._after_slash()
         if not (isinstance(whole, Number) and whole.places is None and over.places is None and under.places is None):
             raise Unreadable("two numbers in a row")
+        if over.value >= under.value:
+            raise Unreadable("a mixed number whose part is no part")
         factors[-1] = Number(whole.value + over.value / under.value)
 
     def _after_slash(self) -> Number:
