@@ -17,6 +17,7 @@ from skillforge_math_grader.units import convertible, find_unit
 from skillforge_math_grader.words import fold, is_words, listed_words, number_in_words
 
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}|(?<=^0,)[0-9]+)")
+_LEADING_ZERO = re.compile(",0[0-9]")
 _BASED = re.compile(
     r"(?P<digits>-?[0-9A-Fa-f]{1,200}(?:\.[0-9A-Fa-f]{1,200})?)"
     r"(?:_ ?\{? ?(?:base ?)?(?P<base>[0-9]{1,2}|[a-z]{3,8}) ?\}?| (?:in )?base (?P<base2>[0-9]{1,2}|[a-z]{3,8}))"
@@ -51,7 +52,7 @@ def other_reading(answer: str) -> Answer | None:
     text = _undressed(answer)
     if _DECIMAL_COMMA.fullmatch(text):
         return _read(text.replace(",", "."))
-    if not has_grouped_digits(text):
+    if not has_grouped_digits(text) or _LEADING_ZERO.search(text):
         return None
     try:
         return Answer(text, text, parse(text, join_groups=False))

@@ -262,8 +262,8 @@ def is_arithmetic(node: Node) -> bool:
 
 def proportional(first: Node, second: Node, positive: bool = False) -> Finding:
     """Whether one expression is a constant multiple (above zero, if `positive`) of the other."""
-    if symbols(first) != symbols(second):
-        return Finding(False, "equation", "different variables")
+    if symbols(first) != symbols(second) or not symbols(first):
+        return Finding(False, "equation", "different variables, or none")
     ratios = []
     for point in range(len(POINTS)):
         try:

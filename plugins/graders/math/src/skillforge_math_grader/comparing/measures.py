@@ -46,6 +46,8 @@ def compare_numerals(comparison: Comparison, a: Node, b: Node) -> Finding | None
 def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | None:
     if isinstance(a, Relation) or isinstance(b, Relation) or _is_list(a) or _is_list(b):
         return None
+    if isinstance(a, Based) or isinstance(b, Based):
+        return Finding(False, "base", "a numeral in a base, and a quantity")
     (one, unit_a), (two, unit_b) = _measure(a), _measure(b)
     if unit_a and unit_b:
         return _same_units(comparison, one, unit_a, two, unit_b)

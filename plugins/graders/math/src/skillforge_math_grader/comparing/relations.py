@@ -72,10 +72,7 @@ def _equations(comparison: Comparison, a: Relation, b: Relation) -> Finding:
         return Finding(False, "equation", "equations with different solutions")
     if one[0] != two[0] and not isinstance(one[0], Apply | Text) and not isinstance(two[0], Apply | Text):
         return Finding(False, "equation", "different unknowns")
-    finding = comparison.nodes(one[1][-1], two[1][-1])
-    if not finding.equal and (len(one[1]) > 1 or len(two[1]) > 1):
-        finding = comparison.nodes(one[1][0], two[1][0])
-    return finding
+    return comparison.nodes(one[1][-1], two[1][-1])
 
 
 def _conditions(comparison: Comparison, a: Node, b: Node) -> Finding:
@@ -118,7 +115,7 @@ def assigned_values(relation: Relation) -> tuple[Node, tuple[Node, ...]] | None:
         return operands[0], operands[1:]
     if _is_name(operands[-1]) and relation.operators[-1] == "=":
         return operands[-1], operands[:-1]
-    if all(not symbols(operand) for operand in operands):
+    if all(is_arithmetic(operand) and not symbols(operand) for operand in operands):
         return Text(""), operands if relation.operators[0] == "=" else operands[:1]
     return None
 
