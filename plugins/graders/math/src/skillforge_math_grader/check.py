@@ -11,7 +11,7 @@ from skillforge_math_grader.comparing import compare
 from skillforge_math_grader.finding import OUTCOMES, Finding, Heard, Outcome, listening, stage
 from skillforge_math_grader.identity import one_pair
 from skillforge_math_grader.policy import POLICIES, PRESETS, Policy
-from skillforge_math_grader.tree import describe
+from skillforge_math_grader.tree import Group, describe
 from skillforge_math_grader.words import date_of, same_time, time_of
 
 _WHOLE = re.compile(r"\$?(-?[0-9]{1,18})\$?")
@@ -130,7 +130,9 @@ def _other_readings(expected: str, predicted: str, policy: Policy) -> Finding | 
     """`1,234` may be two numbers where the other side is a list."""
     one, two = read(expected), read(predicted)
     for first, second in ((other_reading(expected), two), (one, other_reading(predicted))):
-        if first is not None and second is not None and (finding := _shapes(first, second, policy)).equal:
+        if first is None or second is None or isinstance(first.node, Group) != isinstance(second.node, Group):
+            continue
+        if (finding := _shapes(first, second, policy)).equal:
             return finding
     return None
 

@@ -17,7 +17,7 @@ _SYNONYMS = {
         "yes": "true|correct",
         "no": "false|incorrect",
         "undefined": "does not exist|dne|doesn t exist|not defined|no limit",
-        "no solution": "no solutions|no real solutions|no real solution|empty set|none exist|no such value|no such values|none",
+        "no solution": "no solutions|no real solutions|no real solution|empty set|none exist|no such value|no such values",
         "all real numbers": "all reals|any real number|real numbers",
         "infinitely many": "infinitely many solutions|infinite|infinite solutions",
         "neither": "neither even nor odd",
