@@ -78,13 +78,12 @@ for policy in policies:
     check("x+1", "1+x", policy); check("2", "3", policy)
 
 harmful = (
-    "os.system", "os.exec", "os.spawn", "os.posix_spawn", "subprocess.Popen", "socket.", "exec", "compile", "shutil.",
-    "os.remove", "ctypes.dlopen",
+    "open", "os.", "subprocess.", "socket.", "exec", "compile", "import", "shutil.", "ctypes.", "urllib.",
 )
 seen = []
 
 def listen(event, arguments):
-    if event.startswith(harmful) or (event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")):,
+    if event.startswith(harmful):
         seen.append(f"{event} {arguments!r}"[:200])
 
 sys.addaudithook(listen)
@@ -97,6 +96,8 @@ for payload in payloads:
     explain("5", payload)
 group(payloads)
 print(json.dumps(seen))
+eval("open")  # a control: the listener hears what it is there for
+assert seen.pop().startswith("exec")
 """
 
 
@@ -133,7 +134,7 @@ GOLDS = [
     *(f"\\{{{n}, {n + 2}\\}}" for n in range(4)),
     *(r"\text{even}", r"\text{Monday}", "B", "C", r"\emptyset", r"\mathbb{R}", "3+4i", "2:3", "4:30 p.m.",
     r"\begin{pmatrix}1\\2\end{pmatrix}"),
-    *(r"\pm 7", "x>1", r"\log 7", r"e^2", "n!", r"\infty"),
+    *(r"\pm 7", "x>1", r"\log 7", r"e^2", "n!", r"\tan 5"),
 ]  # fmt: skip
 CONSTANT_ANSWERS = [
     "", " ", ",", ".", "x", "[]", "{}", "()", "\\boxed{}", "answer", "None", "nan", "inf", "null",

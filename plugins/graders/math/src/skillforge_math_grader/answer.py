@@ -52,7 +52,7 @@ def other_reading(answer: str) -> Answer | None:
     text = _undressed(answer)
     if _DECIMAL_COMMA.fullmatch(text):
         return _read(text.replace(",", "."))
-    if not has_grouped_digits(text) or _LEADING_ZERO.search(text):
+    if not has_grouped_digits(text) or (text[:1] not in "([{\\" and _LEADING_ZERO.search(text)):
         return None
     try:
         return Answer(text, text, parse(text, join_groups=False))
