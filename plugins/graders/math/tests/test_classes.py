@@ -65,6 +65,10 @@ EQUAL = {
         (r"\frac{2}{3}x", "2x/3"),
         ("x^3 - 1", "(x-1)(x^2+x+1)"), (r"11z^{7}(5+11z^{7})", "11z^7(11z^7+5)"), ("a_1 + a_2", "a_{2} + a_{1}"),
     ],
+    "sympy's printing": [
+        ("8-i", "8 - *I"), (r"\frac{5e}{3}", "5*E/3"), (r"e^2+2e", "exp(2) + 2*E"), ("x y", "y*x"), (r"\text{VW}", "vw"),
+        (r"\frac{(x+1)^3}{\sqrt[3]{y+2}}", "(x + 1)**3/(y + 2)**(1/3)"), ("e^{-95}", "cosh(95) - sinh(95)"),
+    ],
     "functions": [
         (r"\log 100", "2"), (r"\log_2 8", "3"), (r"\ln e^2", "2"), (r"\frac{\ln 8}{\ln 2}", "3"),
         (r"\cos^2 x + \sin^2 x", "1"),
@@ -118,8 +122,8 @@ EQUAL = {
         (r"\begin{pmatrix}1\\2\end{pmatrix}+t\begin{pmatrix}3\\4\end{pmatrix}", r"\begin{pmatrix}1+3t\\2+4t\end{pmatrix}"),
         (r"\left[\begin{array}{cc}1 & 0 \\ 0 & 1\end{array}\right]", r"\begin{pmatrix}1&0\\0&1\end{pmatrix}"),
     ],
-    "bases": [("1101_2", "1101_{2}"), ("1101_2", "1101"), ("A3_{16}", "a3_{16}")],
-    "ratios": [("2:3", "4:6"), ("2:3", r"\frac{2}{3}"), ("1:2:3", "2 : 4 : 6")],
+    "bases": [("1101_2", "1101_{2}"), ("1101_2", "1101"), ("A3_{16}", "a3_{16}"), ("152A_{11}", "152A")],
+    "ratios": [("2:3", "4:6"), ("6:10", "18:30"), ("2:3", r"\frac{2}{3}"), ("1:2:3", "2 : 4 : 6")],
     "choices": [("B", "(B)"), ("B", "b"), (r"\text{(B)}", "B."), ("B", "B) 12 cm"), ("C", "option C")],
     "words": [
         (r"\text{even}", "Even"), (r"\text{Yes}", "True"), (r"\text{undefined}", "does not exist"),
@@ -156,6 +160,7 @@ DIFFERENT = {
     "degrees": [("60", r"\frac{\pi}{3}"), (r"60^\circ", r"60 \text{ radians}")],
     "units": [(r"12\text{ cm}", r"12\text{ m}"), ("12 cm", "12 cm^2"), ("1.2 m", "120"), ("5 hours", "5 minutes")],
     "times and dates": [("12:00", "1:00"), ("4:30 a.m.", "4:30 p.m."), ("June 20", "July 20")],
+    "names": [("E", "5"), ("2E", "3e"), (r"\text{VW}", "wv")],
     "radicals": [
         (r"\sqrt{x^2}", "x"), (r"\sqrt{66}", r"\sqrt{67}"), (r"\sqrt{5}", "5"), (r"2\sqrt{3}", r"3\sqrt{2}"),
     ],
@@ -184,7 +189,7 @@ DIFFERENT = {
         (r"\begin{pmatrix}1&2\\3&4\end{pmatrix}", r"\begin{pmatrix}1&2\\3&5\end{pmatrix}"),
         (r"\begin{pmatrix}1&2\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"),
     ],
-    "bases": [("664_7", "664_8"), ("1101_2", "13"), ("8_9", "8_0")],
+    "bases": [("664_7", "664_8"), ("152A_{11}", "152B"), ("1101_2", "13"), ("8_9", "8_0")],
     "ratios": [("2:3", "3:2"), ("1:2", "1:2:3")],
     "choices": [("B", "C"), ("B", "A or B"), ("B", "not B"), ("B", "A, B")],
     "words": [("odd", "oddd"), (r"\text{ellipse}", "not an ellipse"), ("yes", "no"), ("Monday", "Tuesday")],

@@ -177,3 +177,19 @@ def test_size_is_no_fault(bad: str) -> None:
     assert not check("5", bad).equal
     assert not check(bad, "5").equal
     assert check(bad, bad).equal
+
+
+def test_sympy_contradicts_no_verdict() -> None:
+    """The start of the list that `bench/grading_fuzz.py` goes on with for as long as one likes."""
+    command = Path(__file__).parents[4] / "bench" / "grading_fuzz.py"
+    done = subprocess.run(
+        [sys.executable, str(command), "--pairs", "200", "--seed", "1"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    equal, different = (
+        int(line.split()[0].replace(",", ""))
+        for verdict in ("equal, judged equal", "different, judged different")
+        for line in done.stdout.splitlines()
+        if line.endswith(verdict)
+    )
+    assert equal + different > 150

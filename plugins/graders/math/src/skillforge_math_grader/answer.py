@@ -27,7 +27,7 @@ _COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)? [A-Za-z]{1,12}(?:,? and |,? )){1
 _INTRODUCTION = re.compile(
     r"^(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final )?answer(?: is| =)?:? |^it(?: i|')s ", re.IGNORECASE
 )
-_BOLD = re.compile(r"(?<![*\w])\*\*(?P<inner>[^*]+)\*\*(?![*\w])")
+_BOLD = re.compile(r"(?<![*\w)\]}])\*\*(?P<inner>[^*]+)\*\*(?![*\w])")
 _PARENTHESES = re.compile(r"(\()+")
 
 
@@ -134,10 +134,11 @@ def _words(text: str) -> Node | None:
     return Text(folded)
 
 
-def _is_product(word: str) -> bool:
-    """`xyz` and `abc` are products: three letters that follow each other in the alphabet."""
-    codes = sorted(map(ord, word))
-    return len(word) == 3 and codes[2] - codes[0] == 2 and len(set(codes)) == 3
+def _is_product(text: str) -> bool:
+    """`x y`, and `xyz` and `abc`: letters of their own, or three that follow each other in the alphabet."""
+    codes = sorted(map(ord, text))
+    letters = len(text) == 3 and codes[2] - codes[0] == 2 and len(set(codes)) == 3
+    return letters or all(len(word) == 1 for word in text.split(" "))
 
 
 def _compound(text: str) -> Node | None:

@@ -167,6 +167,8 @@ def _times(one: Answer, two: Answer, policy: Policy) -> Finding | None:
     if date_a and date_b:
         return Finding(date_a == date_b, "date", "the same day" if date_a == date_b else "different days")
     if (time_a := time_of(one.text)) and (time_b := time_of(two.text)):
-        equal = same_time(time_a, time_b)
-        return Finding(equal, "time", "the same time" if equal else "different times")
+        if same_time(time_a, time_b):
+            return Finding(True, "time", "the same time")
+        if time_a[2] or time_b[2] or ":0" in one.text + two.text:  # 6:10 and 18:30 may be ratios
+            return Finding(False, "time", "different times")
     return None

@@ -19,6 +19,7 @@ from skillforge_math_grader.tree import (
     Apply,
     Bound,
     Constant,
+    E,
     Matrix,
     Mul,
     Node,
@@ -53,14 +54,12 @@ def compare_values(first: Node, second: Node) -> Finding:
     """Compare two expressions, in the domain that they share, with real variables."""
     if first == second:
         return Finding(True, "identical", "the same expression")
-    if symbols(first) - symbols(second) == {"C"} and symbols(second) - symbols(first) == {"c"}:
-        second = substitute(second, "c", Symbol("C"))  # constants of integration
-    if symbols(first) - symbols(second) == {"c"} and symbols(second) - symbols(first) == {"C"}:
-        first = substitute(first, "c", Symbol("C"))
-    if symbols(first) != symbols(second) and not (_has_bound(first) or _has_bound(second)):
-        finding = _compare_different_variables(first, second)
-        if finding is not None:
-            return finding
+    if symbols(first) != symbols(second):
+        first, second = _with_names_of(second, first), _with_names_of(first, second)
+        if symbols(first) != symbols(second) and not (_has_bound(first) or _has_bound(second)):
+            finding = _compare_different_variables(first, second)
+            if finding is not None:
+                return finding
     return _compare_exactly(first, second) or _compare_modular(first, second) or _compare_further(first, second)
 
 
@@ -135,8 +134,8 @@ def _compare_numerically(first: Node, second: Node) -> Finding:
 
 
 def _agree_further(first: Node, second: Node) -> bool:
-    """Whether two constants agree to four times the digits too: `\\sqrt{10^{100}+1}` is close to 10^50."""
-    evaluator = Evaluator(0, 4 * DIGITS)
+    """Whether two constants agree to three times the digits too: `\\sqrt{10^{100}+1}` is close to 10^50."""
+    evaluator = Evaluator(0, 5 * DIGITS)  # some are lost where large numbers cancel out
     try:
         one, two = evaluator.value(first), evaluator.value(second)
     except Unevaluated:
@@ -146,13 +145,21 @@ def _agree_further(first: Node, second: Node) -> bool:
 
 def _difference_is_noise(first: Node, second: Node, point: int) -> bool:
     """Whether the difference goes away with more digits: both sides may be small remainders of large numbers."""
-    more = Evaluator(point, 2 * DIGITS)
+    more = Evaluator(point, 5 * DIGITS)
     try:
         precise = more.value(first) - more.value(second)
         rough = Evaluator(point).value(first) - Evaluator(point).value(second)
     except Unevaluated:
         return False
     return bool(abs(precise) <= abs(rough) * 10 ** -(DIGITS // 3))
+
+
+def _with_names_of(other: Node, node: Node) -> Node:
+    """`node` with a constant of integration as `other` writes it, and sympy's `E` as the number where `other` has none."""
+    lacking = symbols(node) - symbols(other)
+    if lacking == {"c"} and symbols(other) - symbols(node) == {"C"}:
+        node = substitute(node, "c", Symbol("C"))
+    return substitute(node, "E", E) if "E" in lacking else node
 
 
 def _compare_different_variables(first: Node, second: Node) -> Finding | None:

@@ -26,6 +26,7 @@ _RESPELLINGS = tuple(
         ("__", r"^\s*__(.+)__\s*$", r"\1"),
         ("'", r"^\s*'([^']*)'\s*$", r"\1"),
         ("j", r"^\s*\(?(-?[0-9.]+ ?[+-] ?[0-9.]*)j\)?\s*$", r"\1i"),  # Python's complex numbers
+        ("*I", r"(?<=[+-]) ?\*(?=I(?![A-Za-z]))", " "),  # a factor of 1 that was cut out of Python's 8 - 1*I
         ("R", r"\\mathbb ?\{R\} ?- ?(?=\\\{)", r"\\mathbb{R} \\setminus "),
     )
 )

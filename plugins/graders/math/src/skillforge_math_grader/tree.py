@@ -188,6 +188,19 @@ def with_children(node: Node, change: Callable[[Node], Node]) -> Node:
     return type(node)(**changed)
 
 
+def letters(node: Node) -> str | None:
+    """Whole numbers and names of one letter without anything between them: `vw`, `152A`; None for anything else."""
+    written = ""
+    for part in node.factors if isinstance(node, Mul) else (node,):
+        if isinstance(part, Number) and part.value.denominator == 1 and part.places is None:
+            written += str(part.value)
+        elif isinstance(part, Symbol) and len(part.name) == 1:
+            written += part.name
+        else:
+            return None
+    return written
+
+
 def negated(node: Node) -> Node:
     """`-node`."""
     if isinstance(node, Number):

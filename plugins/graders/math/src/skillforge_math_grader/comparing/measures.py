@@ -20,6 +20,7 @@ from skillforge_math_grader.tree import (
     Relation,
     SetExpression,
     Symbol,
+    letters,
     walk,
 )
 from skillforge_math_grader.units import convertible, find_unit
@@ -38,9 +39,10 @@ def compare_numerals(comparison: Comparison, a: Node, b: Node) -> Finding | None
     assert isinstance(numeral, Based)
     if isinstance(other, Relation):
         return None
-    if not (comparison.policy.missing_units and isinstance(other, Number) and other.places is None):
+    written = letters(other)
+    if written is None or not comparison.policy.missing_units:
         return Finding(False, "base", "a numeral in a base, and something else")
-    return Finding(str(other.value) == numeral.digits.lstrip("0"), "base", "the base is left out on one side")
+    return Finding(written.upper() == numeral.digits.lstrip("0"), "base", "the base is left out on one side")
 
 
 def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | None:

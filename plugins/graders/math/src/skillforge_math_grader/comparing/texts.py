@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from skillforge_math_grader.comparing.relations import REALS, assigned_values
 from skillforge_math_grader.finding import Finding
-from skillforge_math_grader.tree import Group, Node, Relation, Text
+from skillforge_math_grader.tree import Group, Node, Relation, Text, letters
 from skillforge_math_grader.words import meaning
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def compare_texts(comparison: Comparison, a: Node, b: Node) -> Finding:
     symbols = _IN_SYMBOLS.get(meaning(text.words)) if comparison.policy.synonyms else None
     if symbols is not None:
         return comparison.nodes(symbols, other)
+    if (written := letters(other)) is not None and written.isalpha():  # \text{VW} and vw
+        return Finding(written.casefold() == text.words, "text", "the same letters, or others")
     if isinstance(other, Relation) and (assigned := assigned_values(other)) is not None and len(assigned[1]) == 1:
         return comparison.nodes(text, assigned[1][0])
     return Finding(False, "text", "words and something else")
