@@ -44,9 +44,8 @@ def main() -> int:
             print(f"    gold       {pair.gold}\n    prediction {pair.pred}", flush=True)
     for outcome, count in sorted(outcomes.items()):
         print(f"{count:8,}  {outcome}")
-    print(
-        f"seed {arguments.seed}: {wrong} disagreements, slowest pair {slowest:.0f} ms, {time.monotonic() - began:.0f} s in all"
-    )
+    seconds = time.monotonic() - began
+    print(f"seed {arguments.seed}: {wrong} contradictions, slowest pair {slowest:.0f} ms, {seconds:.0f} s in all")
     return 1 if wrong else 0
 
 
