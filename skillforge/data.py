@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import hashlib
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 import msgspec
 
 from skillforge.errors import SkillForgeError, UsageError
-from skillforge.text import one_line
+from skillforge.text import one_line, storable
 
 
 class HubDataset(msgspec.Struct, frozen=True):
@@ -118,7 +120,10 @@ class DataSource:
 def _decode(line: bytes, where: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        if "surrogate" in str(error):
+            with contextlib.suppress(ValueError, RecursionError):  # Python writes half a pair, msgspec reads none
+                return dict(storable(json.loads(line)))
         raise SkillForgeError(f"{where}: not a JSON object ({one_line(str(error))})", "correct the line") from error
 
 

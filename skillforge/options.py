@@ -107,7 +107,7 @@ def _convert(value: Any, field: OptionField, declaration: type[PartOptions], pre
 def _describe_field(field: msgspec.structs.FieldInfo, hint: Any) -> OptionField:
     metas, core = _unwrap(hint)
     origin = get_origin(core)
-    choices = tuple(str(value) for value in get_args(core)) if origin is Literal else ()
+    choices = _choices(core)
     return OptionField(
         name=field.name,
         type=_type_name(core, choices),
@@ -149,12 +149,17 @@ def _without_none(hint: Any) -> list[Any]:
     return [arg for arg in get_args(hint) if arg is not type(None)]
 
 
+def _choices(core: Any) -> tuple[str, ...]:
+    return tuple(str(value) for value in get_args(core)) if get_origin(core) is Literal else ()
+
+
 def _type_name(core: Any, choices: tuple[str, ...]) -> str:
     if choices:
         return "one of " + ", ".join(choices)
     names = {str: "text", int: "an integer", float: "a number", bool: "true or false"}
     if get_origin(core) in (tuple, list):
-        return f"a list of {names.get(get_args(core)[0], get_args(core)[0])}"
+        inner = _unwrap(get_args(core)[0])[1]
+        return f"a list of {_type_name(inner, _choices(inner)).removeprefix('one of ')}"
     return names.get(core, getattr(core, "__name__", str(core)))
 
 

@@ -22,17 +22,23 @@ from skillforge.runs.directory import RunDirectory
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN [NEW]")
 @click.option("--grader", metavar="NAME", help="Grader. Default: the one that the run was judged by.")
-@click.option("-o", "assignments", multiple=True, metavar="grader.NAME=VALUE", help="An option of the grader.")
+@click.option(
+    "-o",
+    "assignments",
+    multiple=True,
+    metavar="grader.NAME=VALUE",
+    help="An option of the grader. The others stay as RUN has them.",
+)
 @click.option(
     "--explain",
     "wanted",
     metavar="ID",
-    help="Show how one problem's samples are judged, stage by stage, and store nothing; ID/NUMBER is one sample.",
+    help="Show how one problem's samples are judged, stage by stage, and store no verdict; ID/NUMBER is one sample.",
 )
 @click.option(
     "--diff",
     is_flag=True,
-    help="Store nothing, and list the verdicts that would change; with two runs or files of verdicts, those that differ.",
+    help="Store no verdict, and list those that would change; with two runs or files of verdicts, those that differ.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def grade(
@@ -45,8 +51,10 @@ def grade(
 ) -> int:
     """Judge the stored samples of RUN again. Replaces its verdicts and summary; the samples stay as they are.
 
+    The model that wrote them is not needed; a grader that asks a model needs that one.
+
     \b
-    skillforge grade RUN                                     continues what was stopped or killed
+    skillforge grade RUN                                     the same command continues what was stopped or killed
     skillforge grade RUN --explain ID
     skillforge grade RUN --diff -o grader.policy=strict      what another policy would change
     skillforge grade --diff OLD NEW                          what two runs disagree on
@@ -54,6 +62,8 @@ def grade(
     options = _grader_options(assignments)
     if wanted is not None and diff:
         raise UsageError("--explain and --diff exclude each other", "leave one out")
+    if grader == "":
+        raise UsageError("--grader names no grader", "'skillforge plugins list' shows them")
     if len(paths) > (2 if diff else 1):
         raise UsageError(f"{len(paths)} paths are named", "name one run, or two with --diff")
     if wanted is not None:

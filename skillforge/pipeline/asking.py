@@ -23,6 +23,9 @@ from skillforge.rollout.dispatch import Dispatcher, GaveUp
 from skillforge.rollout.limiter import Limiter
 from skillforge.runs.rows import RowLog, encoded, read_rows
 
+MAX_REPLY = 100_000
+"""Characters that are kept of a reply, however much a server sends."""
+
 
 class JudgeModel(msgspec.Struct, frozen=True):
     """A model that judges: how it is reached, and how its replies are drawn."""
@@ -121,7 +124,7 @@ class Asker:
         self._replied = True
         reply = Reply(
             key=key,
-            text=completion.text,
+            text=completion.text[:MAX_REPLY],
             finish_reason=completion.finish_reason,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,

@@ -80,8 +80,15 @@ def _named(run: RunDirectory, wanted: str) -> list[Sample]:
             single.append(sample)
     found = of_problem or single
     if not found:
-        raise UsageError(f"{run.path} has no sample '{one_line(wanted, 80)}'", closest(problem or wanted, ids, 10))
+        raise UsageError(f"{run.path} has no sample '{one_line(wanted, 80)}'", _advice(run, problem, wanted, ids))
     return sorted(found, key=lambda sample: sample.sample_index)
+
+
+def _advice(run: RunDirectory, problem: str, wanted: str, ids: dict[str, None]) -> str:
+    if problem not in ids:
+        return closest(wanted, ids, 10)
+    numbers = sorted(sample.sample_index for sample in run.samples() if sample.problem.id == problem)
+    return f"of that problem there are {', '.join(map(str, numbers[:20]))}"
 
 
 def _explanation(sample: Sample, verdict: Verdict, stored: VerdictRow | None, steps: tuple[Step, ...]) -> Explanation:

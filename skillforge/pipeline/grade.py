@@ -24,9 +24,10 @@ from skillforge.pipeline.resolve import Chosen, choose_grader, judged_by
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.flushing import flushing
-from skillforge.runs.manifest import Manifest
+from skillforge.runs.manifest import Manifest, manifest_path
 from skillforge.runs.regrading import Regrading
 from skillforge.runs.rows import RowLog
+from skillforge.text import one_line
 
 
 def grade(
@@ -42,17 +43,49 @@ def grade(
         judges = Judges(run, grader_name, options, registry)
         total = run.count_samples()
         if not total:
-            raise SkillForgeError(f"{path} has no samples to grade", f"continue it: skillforge eval --resume {path}")
+            raise no_samples(run)
+        if run.is_torn():
+            observer.note(f"the last line of {run.samples_path} is cut off: its sample is not judged")
         regrading = Regrading(run, judges.decide())
-        if regrading.drop_others():
-            observer.note("a grading by another grader, or with other options, was cut short; its verdicts are dropped")
         with regrading.log() as log, _kept(path):
             summary = _Grading(run, judges, registry, observer).run(regrading, log, total)
-        regrading.finish()
         _record_grader(run.manifest, judges.grader)
         write_summary(run, summary)
         run.save_manifest()
+        regrading.finish()  # last: killed before, the same command has the verdicts still, and repeats the rest
         return summary
+
+
+def no_samples(run: RunDirectory) -> SkillForgeError:
+    """What to tell of a run without samples."""
+    evaluated = run.manifest.command == "eval"
+    fix = f"continue it: skillforge eval --resume {run.path}" if evaluated else f"restore {run.samples_path}"
+    return SkillForgeError(f"{run.path} has no samples to grade", fix)
+
+
+class _Recorded(msgspec.Struct):
+    """What a grading relies on in run.json's `resolved`."""
+
+    grader: str
+    options: dict[str, dict[str, Any]]
+    prompt: str | None = None
+    subset_fields: tuple[str, ...] = ()
+
+
+class _Given(msgspec.Struct):
+    """What a grading relies on in run.json's `settings`."""
+
+    benchmark: str | None = None
+    options: dict[str, dict[str, Any]] = {}
+
+
+def _checked(run: RunDirectory) -> tuple[_Recorded, _Given]:
+    """Raises SkillForgeError where somebody has changed run.json into something else."""
+    try:
+        return msgspec.convert(run.manifest.resolved, _Recorded), msgspec.convert(run.manifest.settings, _Given)
+    except msgspec.ValidationError as error:
+        path = manifest_path(run.path)
+        raise SkillForgeError(f"{path}: not a valid manifest ({one_line(str(error))})", "restore the file") from error
 
 
 class Judges:
@@ -61,15 +94,14 @@ class Judges:
     def __init__(
         self, run: RunDirectory, grader_name: str | None, options: dict[str, Any] | None, registry: Registry
     ) -> None:
-        """The grader called `grader_name` with `options`, by default the run's own with its options."""
-        resolved = run.manifest.resolved
-        name = grader_name or resolved["grader"]
-        if options is None:
-            own = registry.find("grader", name).id == resolved["grader"]
-            options = resolved["options"].get("grader", {}) if own else {}
-        self.grader = choose_grader(name, options, _benchmark(run.manifest, registry), registry)
-        prompt = resolved.get("prompt")
-        style = registry.get("prompt", prompt) if prompt else None
+        """The grader called `grader_name`, by default the run's own; `options` go over those that the run has for it."""
+        recorded, given = _checked(run)
+        name = recorded.grader if grader_name is None else grader_name
+        own = registry.find("grader", name).id == recorded.grader
+        options = {**(recorded.options.get("grader", {}) if own else {}), **(options or {})}
+        self.grader = choose_grader(name, options, _benchmark(given.benchmark, registry), registry)
+        self.subset_fields = recorded.subset_fields
+        style = registry.get("prompt", recorded.prompt) if recorded.prompt else None
         assert style is None or isinstance(style, PromptStyle)
         self.style = style
 
@@ -78,9 +110,9 @@ class Judges:
         return [self.grader.id, self.grader.version, identity(self.grader.options), self.style and self.style.name]
 
 
-def _benchmark(manifest: Manifest, registry: Registry) -> Benchmark | None:
+def _benchmark(name: str | None, registry: Registry) -> Benchmark | None:
     """The benchmark of a run, where there is one and it is installed here."""
-    if name := manifest.settings.get("benchmark"):
+    if name:
         with contextlib.suppress(SkillForgeError):
             part = registry.get("benchmark", name)
             assert isinstance(part, Benchmark)
@@ -106,7 +138,7 @@ class _Grading:
         self._judges = judges
         self._registry = registry
         self._observer = observer
-        self._subset_fields = run.manifest.resolved.get("subset_fields", ())
+        self._subset_fields = judges.subset_fields
         self._tally = Tally(self._subset_fields)
 
     def run(self, regrading: Regrading, log: RowLog, total: int) -> Summary:

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from skillforge.errors import SkillForgeError
+from skillforge.errors import SkillForgeError, UsageError
 from skillforge.parts.grader import ModelGrader, Verdict
 from skillforge.parts.sample import SampleKey
-from skillforge.pipeline.grade import Judges
+from skillforge.pipeline.grade import Judges, no_samples
 from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.judging import in_order, open_judging
 from skillforge.pipeline.observer import Observer
@@ -67,6 +67,10 @@ def diff_stored(old: Path, new: Path) -> VerdictDiff:
     Expected answers are those of a run among them.
     """
     before, after = _verdicts(old), _verdicts(new)
+    sets = [{(row.benchmark, row.split) for row in rows.values()} for rows in (before, after)]
+    if sets[0].isdisjoint(sets[1]):
+        shown = [", ".join(sorted("/".join(pair) for pair in pairs)) for pairs in sets]
+        raise UsageError(f"{old} holds {shown[0]}, and {new} holds {shown[1]}", "name two runs of the same problems")
     diff = VerdictDiff(only_old=len(before.keys() - after.keys()), only_new=len(after.keys() - before.keys()))
     changed = {key for key in before.keys() & after.keys() if before[key].state != after[key].state}
     expected = _expected_answers((new, old), changed)
@@ -97,7 +101,10 @@ def diff_anew(
     run = RunDirectory.open(path)
     judges = Judges(run, grader_name, options, registry)
     stored = _verdicts(path)
-    diff = VerdictDiff()
+    total = run.count_samples()
+    if not total:
+        raise no_samples(run)
+    diff = VerdictDiff(only_old=len(stored))
 
     async def work() -> None:
         async with (
@@ -108,11 +115,12 @@ def diff_anew(
                 observer.sample(sample, verdict, None)
                 if sample.key in stored:
                     diff.add(sample.key, sample.problem.expected_answer, stored[sample.key], verdict)
+                    diff.only_old -= 1
                 else:
                     diff.only_new += 1
 
     with run.locked() if isinstance(judges.grader.part, ModelGrader) else contextlib.nullcontext():
-        observer.started(f"comparing {path.name}", run.count_samples(), 0)
+        observer.started(f"comparing {path.name}", total, 0)
         try:
             run_interruptibly(work)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -125,6 +126,11 @@ class RunDirectory:
         for number, sample in enumerate(read_rows(self.samples_path, Sample)):
             if number not in superseded:
                 yield sample
+
+    def is_torn(self) -> bool:
+        """Whether the file of samples ends within a line, which a kill or a damaged copy leaves."""
+        with self.samples_path.open("rb") as stream:
+            return stream.seek(0, os.SEEK_END) > 0 and stream.seek(-1, os.SEEK_END) >= 0 and stream.read(1) != b"\n"
 
     def count_samples(self) -> int:
         """How many `samples` there are, several times faster than they can be read."""

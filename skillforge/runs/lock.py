@@ -25,7 +25,7 @@ def run_lock(directory: Path) -> Iterator[None]:
             holder = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise SkillForgeError(
                 f"the run {directory} is in use by process {holder}",
-                "wait for it to end, stop it, or choose another --out",
+                "wait for it to end, or stop it",
             ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)

@@ -27,17 +27,10 @@ class Regrading:
         """`decides` is plain data: who judges, and how. Any change of samples.jsonl counts too."""
         self._run = run
         with write_errors(run.samples_path):
-            size = run.samples_path.stat().st_size if run.samples_path.exists() else 0
-        digest = hashlib.blake2b(msgspec.json.encode((decides, size), order="sorted"), digest_size=6).hexdigest()
+            found = run.samples_path.stat()
+        decides = (decides, found.st_size, found.st_mtime_ns)
+        digest = hashlib.blake2b(msgspec.json.encode(decides, order="sorted"), digest_size=6).hexdigest()
         self.path = run.path / f"{PREFIX}{digest}.jsonl"
-
-    def drop_others(self) -> bool:
-        """Remove what gradings of another kind left; tells whether there was anything."""
-        others = [path for path in self._run.path.glob(f"{PREFIX}*.jsonl") if path != self.path]
-        with write_errors(self._run.path):
-            for path in others:
-                path.unlink()
-        return bool(others)
 
     @contextlib.contextmanager
     def log(self) -> Iterator[RowLog]:
@@ -46,18 +39,21 @@ class Regrading:
             with RowLog(self.path) as log:
                 yield log
         finally:
-            if self.path.stat().st_size == 0:
-                self.path.unlink()
+            with contextlib.suppress(FileNotFoundError):
+                if self.path.stat().st_size == 0:
+                    self.path.unlink()
 
     def verdicts(self, samples: Iterator[Sample]) -> Iterator[tuple[Sample, VerdictRow]]:
         """The verdicts that are there, each with its sample, which is taken from `samples`."""
-        for number, row in enumerate(read_rows(self.path, VerdictRow), 1):
+        for number, row in enumerate(read_rows(self.path, VerdictRow, fix="remove the file"), 1):
             sample = next(samples, None)
             if sample is None or sample.key != row.key:
                 raise SkillForgeError(f"{self.path}:{number}: not the verdict on sample {number}", "remove the file")
             yield sample, row
 
     def finish(self) -> None:
-        """Replace the run's verdicts by these."""
+        """Replace the run's verdicts by these, and remove what other gradings left that were cut short."""
         with write_errors(self._run.verdicts_path):
             self.path.replace(self._run.verdicts_path)
+            for path in self._run.path.glob(f"{PREFIX}*.jsonl"):
+                path.unlink()

@@ -88,8 +88,13 @@ class RowLog:
             self.close()
 
 
-def read_rows(path: Path, row_type: type[Struct]) -> Iterator[Struct]:
-    """The rows of `path` as a stream; none where the file does not exist. A torn last line is not a row."""
+def read_rows(
+    path: Path, row_type: type[Struct], fix: str = "the file was changed: restore or remove the line"
+) -> Iterator[Struct]:
+    """The rows of `path` as a stream; none where the file does not exist. A torn last line is not a row.
+
+    Raises SkillForgeError, with the advice `fix`, at a line that is no row.
+    """
     decoder = msgspec.json.Decoder(row_type)
     if not path.exists():
         return
@@ -99,11 +104,8 @@ def read_rows(path: Path, row_type: type[Struct]) -> Iterator[Struct]:
                 return
             try:
                 yield decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise SkillForgeError(
-                    f"{path}:{number}: not a valid row ({one_line(str(error))})",
-                    "the file was changed: restore or remove the line",
-                ) from error
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise SkillForgeError(f"{path}:{number}: not a valid row ({one_line(str(error))})", fix) from error
 
 
 def cut_torn_line(path: Path) -> None:
@@ -160,9 +162,9 @@ def write_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            fix = "free space, then continue with --resume; all rows up to here are kept"
+            fix = "free space, then continue; all rows up to here are kept"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            fix = "make the folder writable, or choose another with --out"
+            fix = "make the folder writable, or choose another"
         else:
             fix = "check the disk and the path"
         raise SkillForgeError(f"cannot write {path}: {error.strerror}", fix) from error

@@ -290,6 +290,13 @@ def test_an_import_that_would_lose_or_mix_up_rows_is_refused() -> None:
     assert ended.code == 1 and "mixed.jsonl:2: the id 'a' stood with another question" in ended.err
 
 
+def test_half_a_surrogate_pair_costs_no_import() -> None:
+    row = {"question": "?", "expected_answer": "4", "text": "The answer is 4 \ud83d"}
+    Path("half.jsonl").write_text(json.dumps(row) + "\n")
+    done("import", "half.jsonl", "--response", "text", "--grader", "scripted-number", "--out", "run")
+    assert "The answer is 4 \ufffd" in Path("run/samples.jsonl").read_text()
+
+
 def test_a_file_may_begin_with_a_byte_order_mark() -> None:
     file = write_rows({"question": "1+1", "expected_answer": "2", "gen": "is 2"})
     Path(file).write_bytes(b"\xef\xbb\xbf" + Path(file).read_bytes())

@@ -73,8 +73,9 @@ def test_a_grader_that_ends_its_process_costs_an_evaluation_one_verdict(
     assert load(path / "summary.json")["samples"] == 12 and load(path / "run.json")["state"] == "finished"
     ended = skillforge("grade", path)
     assert ended.code == 3 and load(path / "summary.json")["error"] == 1
-    done("grade", path, *UNRULY, "-o", "grader.misdeed=raise")
+    done("grade", path, "-o", "grader.on=nobody")
     assert load(path / "summary.json")["error"] == 0
+    assert load(path / "run.json")["resolved"]["options"]["grader"]["misdeed"] == misdeed  # what is not named stays
 
 
 def test_a_grader_that_cannot_group_costs_no_summary() -> None:
@@ -145,18 +146,75 @@ def test_a_signal_stops_it_and_says_how_to_go_on(scripted: dict[str, str], numbe
     assert " of 12 samples are done already" in done(*gated()).err
 
 
-def test_another_grading_drops_what_was_cut_short_and_says_so(scripted: dict[str, str]) -> None:
+def test_another_grading_starts_anew_and_ends_what_was_cut_short(scripted: dict[str, str]) -> None:
     path = run()
     cut_short(scripted, signal.SIGKILL)
+    (partial,) = path.glob("verdicts.partial-*")
+    failed = skillforge("grade", "run", "--grader", "judge")
+    assert failed.code == 2 and partial.exists()  # nothing is lost before another grading has ended
     Path("gate").touch()
     shown = done(*gated("-o", "grader.modulus=2"))
-    assert "was cut short; its verdicts are dropped" in shown.err and "done already" not in shown.err
+    assert "done already" not in shown.err
     assert load(path / "run.json")["resolved"]["options"]["grader"]["modulus"] == 2
     assert not list(path.glob("verdicts.partial-*"))
-    Path("gate").unlink()
-    cut_short(scripted, signal.SIGKILL)
-    shown = done("grade", "run", "--grader", "scripted-number")
-    assert "dropped" in shown.err and not list(path.glob("verdicts.partial-*"))
+
+
+def test_a_grading_that_cannot_write_its_summary_is_ended_by_the_same_command() -> None:
+    path = run()
+    before = (path / "verdicts.jsonl").read_bytes(), (path / "run.json").read_bytes()
+    (path / "summary.json").unlink()
+    (path / "summary.json").mkdir()
+    command = ("grade", path, "--grader", "exact")
+    failed = skillforge(*command)
+    assert failed.code == 1 and "summary.json" in failed.err
+    assert ((path / "verdicts.jsonl").read_bytes(), (path / "run.json").read_bytes()) == before
+    (path / "summary.json").rmdir()
+    assert "12 of 12 samples are done already" in done(*command).err
+    assert load(path / "run.json")["resolved"]["grader"] == "skillforge-exact-grader:exact"
+
+
+def test_a_torn_line_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    path = run()
+    samples = path / "samples.jsonl"
+    samples.write_bytes(samples.read_bytes()[:-20])
+    assert "is cut off: its sample is not judged" in done("grade", path).err
+    assert load(path / "summary.json")["samples"] == 11
+
+
+def test_a_changed_manifest_is_told_as_such() -> None:
+    path = run()
+    whole = load(path / "run.json")
+    for broken in ({"options": {}}, {"grader": 5, "options": {}}, {"grader": "exact", "options": None}):
+        (path / "run.json").write_text(json.dumps({**whole, "resolved": broken}))
+        failed = skillforge("grade", path)
+        assert failed.code == 1 and "run.json: not a valid manifest" in failed.err
+
+
+def test_rows_nested_too_deep_are_told_by_line() -> None:
+    path = run()
+    (path / "verdicts.jsonl").write_text('{"benchmark":' + "[" * 100_000 + "\n")
+    failed = skillforge("grade", path, "--diff")
+    assert failed.code == 1 and "verdicts.jsonl:1: not a valid row" in failed.err
+
+
+def test_runs_of_other_problems_are_not_compared() -> None:
+    path = run()
+    rows = [
+        {**row, "benchmark": "other"} for row in map(json.loads, (path / "verdicts.jsonl").read_text().splitlines())
+    ]
+    Path("other.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    failed = skillforge("grade", "--diff", path, "other.jsonl")
+    assert failed.code == 2 and "name two runs of the same problems" in failed.err
+
+
+def test_a_diff_counts_verdicts_whose_samples_are_gone() -> None:
+    path = run()
+    samples = path / "samples.jsonl"
+    samples.write_bytes(b"".join(samples.read_bytes().splitlines(keepends=True)[:-2]))
+    assert json.loads(done("grade", path, "--diff", "--json").out)["only_old"] == 2
+    samples.unlink()
+    failed = skillforge("grade", path, "--diff")
+    assert failed.code == 1 and "has no samples" in failed.err
 
 
 def test_an_answer_that_was_tried_again_in_between_is_judged_again(scripted: dict[str, str]) -> None:

@@ -34,7 +34,6 @@ def judge(regrading: Regrading, *problems: str) -> None:
 def test_what_is_there_comes_with_its_samples_and_takes_the_place_of_the_old_when_done(run: RunDirectory) -> None:
     judge(Regrading(run, ["grader", 1]), "a", "b")
     regrading, samples = Regrading(run, ["grader", 1]), run.samples()
-    assert not regrading.drop_others()
     assert [(each.problem.id, verdict.state) for each, verdict in regrading.verdicts(samples)] == [
         ("a", "correct"),
         ("b", "correct"),
@@ -47,14 +46,16 @@ def test_what_is_there_comes_with_its_samples_and_takes_the_place_of_the_old_whe
     assert not list(run.path.glob("verdicts.partial-*"))
 
 
-def test_another_grader_and_other_samples_drop_it(run: RunDirectory) -> None:
+def test_another_grader_and_other_samples_start_anew(run: RunDirectory) -> None:
     judge(Regrading(run, ["grader", 1]), "a")
+    assert not list(Regrading(run, ["grader", 2]).verdicts(run.samples()))
+    changed = run.samples_path.read_bytes().replace(b'"a"', b'"z"')
+    run.samples_path.write_bytes(changed)  # of the same size
+    assert not list(Regrading(run, ["grader", 1]).verdicts(run.samples()))
     other = Regrading(run, ["grader", 2])
-    assert other.drop_others() and not other.drop_others()
-    judge(other, "a")
-    with run.sample_log() as log:
-        log.append(sample("d"))
-    assert Regrading(run, ["grader", 2]).drop_others()
+    judge(other, "z", "b", "c")
+    other.finish()
+    assert not list(run.path.glob("verdicts.partial-*"))
 
 
 def test_without_a_verdict_nothing_is_left(run: RunDirectory) -> None:

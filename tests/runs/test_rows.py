@@ -133,7 +133,7 @@ def test_a_full_disk_leaves_whole_rows_and_says_what_to_do(
     path = tmp_path / "rows.jsonl"
     monkeypatch.setattr(rows.os, "write", Disk(room, errno.ENOSPC, slice=7).write)
     monkeypatch.setattr(rows, "FLUSH_BYTES", 90)
-    with pytest.raises(SkillForgeError, match=r"No space left on device; free space, then continue with --resume"):
+    with pytest.raises(SkillForgeError, match=r"No space left on device; free space, then continue"):
         write(path, [Row(number, "x" * 8) for number in range(100)])
     content = path.read_bytes()
     assert content == b"" or content.endswith(b"\n")
@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_whole_rows_and_says_what_to_do(
 
 @pytest.mark.parametrize(
     ("code", "told"),
-    [(errno.EDQUOT, "free space"), (errno.EROFS, "choose another with --out"), (errno.EIO, "check the disk")],
+    [(errno.EDQUOT, "free space"), (errno.EROFS, "make the folder writable"), (errno.EIO, "check the disk")],
 )
 def test_other_faults_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, told: str) -> None:
     monkeypatch.setattr(rows.os, "write", Disk(5, code).write)

@@ -40,6 +40,7 @@ def grade(expected: str | None, text: str, choices: object = None, **options: An
         ("B", "A train leaves.", "no-answer"),
         ("B", "", "no-answer"),
         ("14 cm", "The answer is B.", "error"),
+        ("H", "The answer is B.", "error"),
         (None, "The answer is B.", "error"),
     ],
 )

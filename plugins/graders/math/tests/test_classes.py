@@ -65,6 +65,9 @@ EQUAL = {
         (r"\frac{2}{3}x", "2x/3"),
         ("x^3 - 1", "(x-1)(x^2+x+1)"), (r"11z^{7}(5+11z^{7})", "11z^7(11z^7+5)"), ("a_1 + a_2", "a_{2} + a_{1}"),
     ],
+    "values that are zero": [
+        ("0", r"\sin(\pi)"), ("0", r"\cos 90^\circ"), (r"\ln 2 + \ln 3 - \ln 6", "0"), (r"(0, 1)", r"(\cos\frac{\pi}{2}, 1)"),
+    ],
     "sympy's printing": [
         ("8-i", "8 - *I"), (r"\frac{5e}{3}", "5*E/3"), (r"e^2+2e", "exp(2) + 2*E"), ("x y", "y*x"), (r"\text{VW}", "vw"),
         (r"\frac{(x+1)^3}{\sqrt[3]{y+2}}", "(x + 1)**3/(y + 2)**(1/3)"), ("e^{-95}", "cosh(95) - sinh(95)"),
@@ -160,6 +163,7 @@ DIFFERENT = {
     "degrees": [("60", r"\frac{\pi}{3}"), (r"60^\circ", r"60 \text{ radians}")],
     "units": [(r"12\text{ cm}", r"12\text{ m}"), ("12 cm", "12 cm^2"), ("1.2 m", "120"), ("5 hours", "5 minutes")],
     "times and dates": [("12:00", "1:00"), ("4:30 a.m.", "4:30 p.m."), ("June 20", "July 20")],
+    "almost zero": [("0", r"e^{-400}"), ("0", r"\sqrt{10^{100}+1} - 10^{50}"), ("0", r"\sin(3.14159265358979)")],
     "names": [("E", "5"), ("2E", "3e"), (r"\text{VW}", "wv")],
     "radicals": [
         (r"\sqrt{x^2}", "x"), (r"\sqrt{66}", r"\sqrt{67}"), (r"\sqrt{5}", "5"), (r"2\sqrt{3}", r"3\sqrt{2}"),

@@ -49,6 +49,8 @@ class ChoiceGrader(Grader):
         if isinstance(expected, str):
             return Verdict(state="error", reason=f"the expected answer is no option: {expected}")
         (right, _), text = expected, transcript.answer_text
+        if choices and right not in choices:
+            return Verdict(state="error", reason=f"the expected answer is no option: there is no option {right}")
         candidates = [(answer, "read by the prompt style")] if answer is not None and answer.strip() else _stated(text)
         if not candidates:
             return Verdict(state="no-answer", reason="no option is stated as the answer")

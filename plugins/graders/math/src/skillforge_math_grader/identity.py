@@ -138,9 +138,12 @@ def _agree_further(first: Node, second: Node) -> bool:
     evaluator = Evaluator(0, 5 * DIGITS)  # some are lost where large numbers cancel out
     try:
         one, two = evaluator.value(first), evaluator.value(second)
+        if abs(one - two) <= max(abs(one), abs(two)) * evaluator.rounding(3 * DIGITS):
+            return True
+        further = Evaluator(0, 8 * DIGITS)  # what is left of sin(pi) goes away with more digits
+        return bool(abs(further.value(first) - further.value(second)) <= abs(one - two) * evaluator.rounding(DIGITS))
     except Unevaluated:
         return True
-    return bool(abs(one - two) <= max(abs(one), abs(two)) * evaluator.rounding(3 * DIGITS))
 
 
 def _difference_is_noise(first: Node, second: Node, point: int) -> bool:
