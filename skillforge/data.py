@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -117,11 +118,14 @@ class DataSource:
             yield Row(f"{name}[{number}]", row)
 
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 def _decode(line: bytes, where: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(line, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        if "surrogate" in str(error):
+        if _SURROGATE.search(line):
             with contextlib.suppress(ValueError, RecursionError):  # Python writes half a pair, msgspec reads none
                 return dict(storable(json.loads(line)))
         raise SkillForgeError(f"{where}: not a JSON object ({one_line(str(error))})", "correct the line") from error
