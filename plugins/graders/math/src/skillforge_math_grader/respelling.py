@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-_RESPELLINGS = tuple(
+
+def _without_points(found: re.Match[str]) -> str:
+    return found[1] + found[2].replace(".", "") + (found[3] or "").replace(",", ".")
+
+
+_RESPELLINGS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = tuple(
     (trigger, re.compile(pattern), replacement)
     for trigger, pattern, replacement in (
         ("_", r"(?<=[0-9])_(?=[0-9]{3}(?![0-9]))", ","),  # Python's 10_000
@@ -16,8 +22,13 @@ _RESPELLINGS = tuple(
         (r"\cr", r"\\cr(?![A-Za-z])", r"\\\\"),
         ("\\\\[", r"\\\\ ?\[[0-9.]{1,5} ?(?:pt|em|ex|mm|cm)\]", r"\\\\"),
         ("<", r"^\s*<([^<>=]+,[^<>=]+)>\s*$", r"\\langle \1\\rangle "),
+        (r"\begin", r"\\left ?\\(?:\{|lbrace) ?(?=\\begin\b)(?!.*\\right ?\\(?:\}|rbrace))", ""),
         (r"\left.", r"\\left ?\.", ""),
         (r"\right.", r"\\right ?\.", ""),
+        (".", r"^\s*(-?[0-9]{1,3})\.([0-9]{3}(?:\.[0-9]{3})+)(,[0-9]+)?\s*$", _without_points),  # 1.000.000
+        ("text", r"^\s*\\text ?\{([^{}]*[0-9][^{}]*)\}\s*$", r"\1"),
+        ("(", r"^(.*[^( ]) ?\(or,? ([^()]+)\)\s*$", r"\1 or \2"),
+        ("(", r"^(.*[^( ]) ?\((?:approximately|approx\.?|about|\\approx) ?[^()]*\)\s*$", r"\1"),
         ("color", r"\\(?:text)?color ?\{[^{}]*\}", ""),
         ("phantom", r"\\[hv]?phantom ?\{[^{}]*\}", ""),
         ("\\", r"\\(?:tiny|small|normalsize|large|Large|LARGE|huge|Huge)(?![A-Za-z])", ""),

@@ -15,6 +15,7 @@ FUNCTIONS = {
     "log": "log",
     "lg": "log",
     "exp": "exp",
+    "cis": "cis",
     "gcd": "gcd",
     "GCD": "gcd",
     "lcm": "lcm",
@@ -82,6 +83,7 @@ SET_OPERATORS = {
 
 MATRICES = frozenset("matrix pmatrix bmatrix Bmatrix smallmatrix array vmatrix Vmatrix".split())
 
+SYSTEMS = frozenset("aligned align align* gathered split alignedat".split())
 VECTORS = frozenset("vec overrightarrow hat widehat".split())
 DECORATIONS = frozenset(
     (

@@ -67,7 +67,7 @@ def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | No
     if finding.equal is True:
         return finding._replace(reason=f"{finding.reason}; the unit is left out on one side")
     if _is_percent(unit) and comparison.policy.percent_as_fraction:
-        share = comparison.nodes(Mul((measured, Number(Fraction(1, 100)))), bare)
+        share = comparison.nodes(_hundredth(one) if unit_a else one, _hundredth(two) if unit_b else two)
         if share.equal is True:
             return share._replace(reason=f"{share.reason}; percent as a fraction")
     return finding
@@ -128,6 +128,12 @@ def _measure(node: Node) -> tuple[Node, str | None]:
 
 def _is_percent(unit: str | None) -> bool:
     return unit is not None and unit.lower().replace(" ", "") in ("%", "percent", "percentage")
+
+
+def _hundredth(node: Node) -> Node:
+    if isinstance(node, Number):
+        return Number(node.value / 100, None if node.places is None else node.places + 2)
+    return Mul((node, Number(Fraction(1, 100))))
 
 
 def _radians(node: Node) -> Node:

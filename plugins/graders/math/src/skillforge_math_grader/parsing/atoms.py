@@ -238,6 +238,10 @@ class Atoms(Functions):
         name = self._name()
         if name in ("cases", "rcases", "dcases"):
             return self._cases(name)
+        if name in known.SYSTEMS or (name == "array" and self._holds_relations()):
+            if name == "array" and self._token.value == "{":
+                self._name()
+            return self._system(name)
         if name not in known.MATRICES:
             raise Unreadable(f"the environment {name}")
         if name == "array" and self._token.value == "{":
@@ -260,6 +264,23 @@ class Atoms(Functions):
             raise Unreadable("a crooked matrix")
         matrix = Matrix(tuple(rows))
         return Apply("det", (matrix,)) if name in ("vmatrix", "Vmatrix") else matrix
+
+    def _holds_relations(self) -> bool:
+        """Whether an equation stands before the next `\\end`."""
+        for token in self._tokens[self._at :]:
+            if token.value == r"\end":
+                return False
+            if token.value in known.RELATIONS:
+                return True
+        return False
+
+    def _system(self, name: str) -> Node:
+        """The rows of `array` or `aligned` as equations; `&` only says where they are aligned."""
+        end = next((at for at in range(self._at, len(self._tokens)) if self._tokens[at].value == r"\end"), None)
+        if end is None:
+            raise Unreadable("an environment without its end")
+        self._tokens[self._at : end] = [token for token in self._tokens[self._at : end] if token.value != "&"]
+        return self._cases(name)
 
     def _cases(self, name: str) -> Node:
         """The rows of `cases`: equations, or values with the conditions under which they hold."""

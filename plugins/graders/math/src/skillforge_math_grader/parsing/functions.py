@@ -15,6 +15,7 @@ from skillforge_math_grader.tree import (
     Bound,
     E,
     Group,
+    I,
     Mul,
     Node,
     Number,
@@ -23,6 +24,7 @@ from skillforge_math_grader.tree import (
     Symbol,
     negated,
     reciprocal,
+    with_children,
 )
 
 _DIFFERENTIALS = frozenset("dx dy dt du dv ds dr dz".split())
@@ -91,10 +93,20 @@ class Functions(Cursor):
             if token.kind != "word" or len(token.value) != 2 or token.value[0] != "d":
                 raise Unreadable("an integral without its differential")
             return Bound("integral", body, token.value[1], lower, upper)
-        if not (isinstance(lower, Relation) and len(lower.operands) == 2 and isinstance(lower.operands[0], Symbol)):
+        if not (isinstance(lower, Relation) and len(lower.operands) == 2):
+            raise Unreadable("an operator without its variable")
+        variable, start = lower.operands
+        body = self._product()
+        if variable == I:  # the index i is no imaginary unit
+            variable, body = Symbol("i"), _with_index_i(body)
+        if not isinstance(variable, Symbol):
             raise Unreadable("an operator without its variable")
         operator = {"sum": "sum", "prod": "product", "lim": "limit"}[name]
-        return Bound(operator, self._product(), lower.operands[0].name, lower.operands[1], upper)  # type: ignore[arg-type]
+        return Bound(operator, body, variable.name, start, upper)  # type: ignore[arg-type]
+
+
+def _with_index_i(node: Node) -> Node:
+    return Symbol("i") if node == I else with_children(node, _with_index_i)
 
 
 def _apply(name: str, arguments: tuple[Node, ...], base: Node | None, inverse: bool) -> Node:
@@ -108,6 +120,8 @@ def _apply(name: str, arguments: tuple[Node, ...], base: Node | None, inverse: b
         return Apply("root", (arguments[0], Number(Fraction(3))))
     if name == "exp" and len(arguments) == 1:
         return Pow(E, arguments[0])
+    if name == "cis" and len(arguments) == 1:
+        return Pow(E, Mul((I, arguments[0])))
     if name == "log":
         return Apply("log", (arguments[0], base or (arguments[1] if len(arguments) == 2 else Number(Fraction(10)))))
     return Apply(name, arguments)
