@@ -69,8 +69,11 @@ class Grader(Part):
         taken = 1000 * (time.perf_counter() - began)
         return (Step(self.name, verdict.state, verdict.reason or "", taken),)
 
-    def group(self, answers: Sequence[str]) -> list[int]:
-        """Equivalence classes of `answers` for majority votes: equal numbers mean equal answers. Same length and order."""
+    def group(self, answers: Sequence[str], options: Any) -> list[int]:
+        """Equivalence classes of `answers` for majority votes, by the options of `grade`.
+
+        Equal numbers mean equal answers. Same length and order. By default, answers with the same text are equal.
+        """
         numbers: dict[str, int] = {}
         return [numbers.setdefault(answer, len(numbers)) for answer in answers]
 

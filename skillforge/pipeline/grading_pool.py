@@ -13,7 +13,7 @@ from typing import Any, Self
 import msgspec
 
 from skillforge.errors import BrokenPlugin, SkillForgeError
-from skillforge.parts.grader import Step, Verdict
+from skillforge.parts.grader import Grader, Step, Verdict
 from skillforge.parts.sample import Sample
 from skillforge.pipeline.grading_process import EXPLAIN, GROUP, JUDGE, Judge
 from skillforge.pipeline.grading_worker import PAUSE, Question, Worker
@@ -31,6 +31,7 @@ class GradingPool:
     """Judges in at most `size` processes (default: one for each usable CPU core), which start as they are needed."""
 
     def __init__(self, judge: Judge, size: int | None = None) -> None:
+        self._judge = judge
         self._grader = judge.grader.name
         self._pickled = _pickled(judge)
         self._size = size or _usable_cores()
@@ -52,6 +53,8 @@ class GradingPool:
         for task in self._overseers:
             task.cancel()
         await asyncio.gather(*self._overseers, return_exceptions=True)
+        for worker in self._workers:  # of one whose overseer had not begun
+            worker.close()
 
     # What is asked --------------------------------------------------------------------------------------------------
 
@@ -70,7 +73,7 @@ class GradingPool:
     async def group(self, answers: Sequence[str]) -> Sequence[int]:
         """The grader's classes of equal answers; by their text where it fails on them."""
         numbers: list[int] = await self._ask(GROUP, answers, _NUMBERS, lambda fault: [])
-        return numbers if len(numbers) == len(answers) else range(len(answers))
+        return numbers if len(numbers) == len(answers) else Grader.group(self._judge.grader, answers, None)
 
     def _ask(
         self,

@@ -63,7 +63,7 @@ class Judge:
 
     def group(self, answers: Sequence[str]) -> Sequence[int]:
         """Classes of equal answers."""
-        return self.grader.group(answers)
+        return self.grader.group(answers, self._options)
 
 
 def _serve() -> None:

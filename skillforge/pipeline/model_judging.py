@@ -13,11 +13,13 @@ import msgspec
 
 from skillforge.errors import UsageError
 from skillforge.parts.backend import Backend, Target
-from skillforge.parts.grader import Grader, ModelGrader, ModelGraderOptions, Question, Step, Verdict
+from skillforge.parts.grader import ModelGrader, ModelGraderOptions, Question, Step, Verdict
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sample import Sample
 from skillforge.parts.sampling import Sampling
 from skillforge.pipeline.asking import Asker, JudgeModel, NoReply, judge_errors
+from skillforge.pipeline.grading_pool import GradingPool
+from skillforge.pipeline.grading_process import Judge as GradingJudge
 from skillforge.pipeline.resolve import Chosen, backend_for, find_model
 from skillforge.pipeline.settings import check_address
 from skillforge.registry import Registry
@@ -99,17 +101,27 @@ async def open_model_judging(
     grader: ModelGrader, options: ModelGraderOptions, style: PromptStyle | None, registry: Registry, folder: Path
 ) -> AsyncIterator[ModelJudging]:
     """What judges by asking the model that `options` name; its replies are kept in `folder`."""
-    async with Asker(find_judge(options, registry), folder / JUDGE_CACHE) as asker:
-        yield ModelJudging(grader, options, style, asker)
+    async with (
+        GradingPool(GradingJudge(grader, options, None), size=1) as grouping,
+        Asker(find_judge(options, registry), folder / JUDGE_CACHE) as asker,
+    ):
+        yield ModelJudging(grader, options, style, asker, grouping)
 
 
 class ModelJudging:
     """Judges samples by asking a model."""
 
     def __init__(
-        self, grader: ModelGrader, options: ModelGraderOptions, style: PromptStyle | None, asker: Asker
+        self,
+        grader: ModelGrader,
+        options: ModelGraderOptions,
+        style: PromptStyle | None,
+        asker: Asker,
+        grouping: GradingPool,
     ) -> None:
+        """`grouping` forms the classes of equal answers, in a process of its own: answers may be hostile."""
         self._grader = grader
+        self._grouping = grouping
         self._options = options
         self._style = style
         self._asker = asker
@@ -138,10 +150,7 @@ class ModelJudging:
 
     async def group(self, answers: Sequence[str]) -> Sequence[int]:
         """The grader's classes of equal answers; by their text where the grader fails."""
-        try:
-            return await asyncio.to_thread(self._grader.group, answers)
-        except Exception:
-            return Grader.group(self._grader, answers)
+        return await self._grouping.group(answers)
 
     def _questions(self, sample: Sample) -> tuple[str | None, Verdict | tuple[Question, ...]]:
         """The answer that the prompt style read, and what to ask about `sample`, or the verdict that needs no model."""

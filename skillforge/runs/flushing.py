@@ -11,7 +11,7 @@ from skillforge.runs.rows import FLUSH_SECONDS, RowLog
 
 @contextlib.asynccontextmanager
 async def flushing(*logs: RowLog) -> AsyncIterator[None]:
-    """Write out what `logs` buffer every second, however slowly rows come."""
+    """Write out what `logs` buffer every second, however slowly rows come. A fault ends the work at once."""
 
     async def flush() -> None:
         while True:
@@ -19,10 +19,12 @@ async def flushing(*logs: RowLog) -> AsyncIterator[None]:
             for log in logs:
                 log.flush()
 
-    task = asyncio.create_task(flush())
     try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(flush())
+            try:
+                yield
+            finally:
+                task.cancel()
+    except BaseExceptionGroup as faults:
+        raise faults.exceptions[0] from None

@@ -65,7 +65,7 @@ class RowLog:
             raise
         finally:
             view.release()
-            self._buffer.clear()
+        self._buffer.clear()
 
     def close(self) -> None:
         try:

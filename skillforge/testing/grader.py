@@ -43,7 +43,7 @@ def check_grader(
     grader = Answered(part, reply) if isinstance(part, ModelGrader) else part
     _check_verdicts(checks, grader, usable, cases)
     _check_explanations(checks, grader, usable)
-    _check_group(checks, grader)
+    _check_group(checks, grader, usable)
     if _check_elsewhere(checks, grader, usable, limit) and isinstance(part, ModelGrader):
         check_asking(checks, part, usable, limit)
     return checks.finish()
@@ -104,15 +104,15 @@ def _expect_steps(steps: object, where: str = "") -> None:
         expect(step.name != "" and step.outcome != "", f"{where}a stage has no name or no outcome")
 
 
-def _check_group(checks: Checks, part: Grader) -> None:
+def _check_group(checks: Checks, part: Grader, options: PartOptions) -> None:
     with checks.check("groups answers", "return one number for each answer, the same one for equal answers"):
-        expect(list(part.group([])) == [], "no answers give numbers")
-        numbers = list(part.group(_ANSWERS))
+        expect(list(part.group([], options)) == [], "no answers give numbers")
+        numbers = list(part.group(_ANSWERS, options))
         expect(len(numbers) == len(_ANSWERS), f"{len(_ANSWERS)} answers give {len(numbers)} numbers")
         expect(all(isinstance(number, int) for number in numbers), f"it returned {numbers!r}")
         for answer, number in zip(_ANSWERS, numbers, strict=True):
             expect(number == numbers[_ANSWERS.index(answer)], f"the answer {answer!r} is in two groups")
-        expect(list(part.group(_ANSWERS)) == numbers, "a second call groups in another way")
+        expect(list(part.group(_ANSWERS, options)) == numbers, "a second call groups in another way")
 
 
 def _check_elsewhere(checks: Checks, part: Grader, options: PartOptions, limit: float) -> bool:
@@ -138,7 +138,7 @@ def _check_elsewhere(checks: Checks, part: Grader, options: PartOptions, limit: 
             ):
                 _grade_hostile(elsewhere, arguments)
         with checks.check("groups hostile answers", "never raise on an answer; bound length and time"):
-            numbers = elsewhere.call("group", list(HOSTILE_TEXTS.values()))
+            numbers = elsewhere.call("group", list(HOSTILE_TEXTS.values()), options)
             expect(len(numbers) == len(HOSTILE_TEXTS), f"{len(HOSTILE_TEXTS)} answers give {len(numbers)} numbers")
     return True
 

@@ -32,8 +32,8 @@ class Answered(Grader):
         _expect_questions(asked)
         return self._part.conclude(problem, transcript, options, answer, (self._reply,) * len(asked))
 
-    def group(self, answers: Sequence[str]) -> list[int]:
-        return self._part.group(answers)
+    def group(self, answers: Sequence[str], options: Any) -> list[int]:
+        return self._part.group(answers, options)
 
 
 def _expect_questions(asked: object) -> None:

@@ -36,6 +36,8 @@ from skillforge import (
 )
 from skillforge.parts.grader import ModelGrader, ModelGraderOptions
 from skillforge.pipeline.asking import Asker, JudgeModel
+from skillforge.pipeline.grading_pool import GradingPool
+from skillforge.pipeline.grading_process import Judge as GradingJudge
 from skillforge.pipeline.model_judging import ModelJudging, find_judge, majority
 from skillforge.pipeline.resolve import Chosen
 from skillforge.registry import Registry
@@ -137,7 +139,7 @@ def judged(
 
     async def judge() -> list[Any]:
         async with Asker(model, Path("cache.jsonl")) as asker:
-            judging = ModelJudging(Doubting(), given, None, asker)
+            judging = ModelJudging(Doubting(), given, None, asker, None)  # type: ignore[arg-type]
             return await asyncio.gather(*(getattr(judging, method)(sample(text)) for text in texts))
 
     return asyncio.run(judge())
@@ -275,7 +277,7 @@ def test_a_tie_and_a_loss_are_different_votes() -> None:
 
 def test_a_sample_without_an_answer_is_not_judged() -> None:
     async def judge() -> Verdict:
-        judging = ModelJudging(Doubting(), ModelGraderOptions(), None, None)  # type: ignore[arg-type]
+        judging = ModelJudging(Doubting(), ModelGraderOptions(), None, None, None)  # type: ignore[arg-type]
         return await judging.judge(sample("", state="error", error="HTTP 400"))
 
     assert asyncio.run(judge()) == Verdict(state="error", reason="HTTP 400")
@@ -290,7 +292,7 @@ def test_stopping_leaves_no_task_behind(caplog: pytest.LogCaptureFixture) -> Non
             sampling=Sampling(), seeded=False, concurrency=1, retries=0,
         )  # fmt: skip
         async with Asker(model, Path("cache.jsonl")) as asker:
-            judging = ModelJudging(Doubting(), ModelGraderOptions(model="m"), None, asker)
+            judging = ModelJudging(Doubting(), ModelGraderOptions(model="m"), None, asker, None)  # type: ignore[arg-type]
             task = asyncio.gather(judging.judge(sample("One.")), judging.judge(sample("Two.")))
             await asyncio.sleep(0)
             task.cancel()
@@ -316,14 +318,19 @@ def test_an_explanation_shows_questions_and_replies_and_asks_nothing_twice() -> 
     assert [step.outcome for step in judged(judge, "", method="explain")[0]] == ["no-answer"]
 
 
-def test_answers_are_grouped_by_the_grader_or_by_their_text() -> None:
-    class Grouping(Doubting):
-        def group(self, answers: Any) -> list[int]:
-            return [len(answer) // len(answers[0]) for answer in answers]
+class Grouping(Doubting):
+    def group(self, answers: Any, options: Any) -> list[int]:
+        return [len(answer) // len(answers[0]) for answer in answers]
 
-    judging = ModelJudging(Grouping(), ModelGraderOptions(), None, None)  # type: ignore[arg-type]
-    assert asyncio.run(judging.group(["a", "b", "cc"])) == [1, 1, 2]
-    assert asyncio.run(judging.group(["", "b", ""])) == [0, 1, 0]
+
+def test_answers_are_grouped_by_the_grader_or_by_their_text() -> None:
+    async def grouped(*answers: str) -> list[int]:
+        async with GradingPool(GradingJudge(Grouping(), ModelGraderOptions(), None)) as pool:
+            judging = ModelJudging(Grouping(), ModelGraderOptions(), None, None, pool)  # type: ignore[arg-type]
+            return list(await judging.group(answers))
+
+    assert asyncio.run(grouped("a", "b", "cc")) == [1, 1, 2]
+    assert asyncio.run(grouped("", "b", "")) == [0, 1, 0]
 
 
 @pytest.mark.usefixtures("scripted")

@@ -236,7 +236,7 @@ class Splitter(Number):
     name = "scripted-splitter"
     summary = "Judges, and ends its process where it is to group"
 
-    def group(self, answers: Sequence[str]) -> list[int]:
+    def group(self, answers: Sequence[str], options: Any) -> list[int]:
         os._exit(7)
 
 

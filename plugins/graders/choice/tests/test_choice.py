@@ -79,7 +79,7 @@ def test_it_says_how_the_option_was_chosen() -> None:
 
 
 def test_groups_are_by_letter() -> None:
-    assert GRADER.group(["B", "(b)", "C.", "12 cm", "12  CM"]) == [0, 0, 1, 2, 2]
+    assert GRADER.group(["B", "(b)", "C.", "12 cm", "12  CM"], ChoiceOptions()) == [0, 0, 1, 2, 2]
 
 
 def test_contract() -> None:

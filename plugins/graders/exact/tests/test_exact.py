@@ -62,7 +62,9 @@ def test_it_says_how_it_was_compared() -> None:
 
 
 def test_groups_are_of_the_same_normal_text() -> None:
-    assert GRADER.group(["Paris", "paris.", "Rome", "“Paris”"]) == [0, 0, 1, 0]
+    assert GRADER.group(["Paris", "paris.", "Rome", "“Paris”"], ExactOptions()) == [0, 0, 1, 0]
+    assert GRADER.group(["Paris", "paris", "Paris "], ExactOptions(mode="verbatim")) == [0, 1, 0]
+    assert GRADER.group(["it is 5", "5.0", "1e5", "100,000"], ExactOptions(mode="numeric")) == [0, 0, 1, 1]
 
 
 @given(st.fractions(min_value=-(10**9), max_value=10**9))

@@ -107,7 +107,7 @@ def test_replies_in_both_orders_must_agree(options, replies, state, score, reaso
 
 
 def test_votes_group_answers_by_value_and_ask_nobody() -> None:
-    first, second, other = GRADER.group(["1/2", "0.5", "2"])
+    first, second, other = GRADER.group(["1/2", "0.5", "2"], JudgeOptions())
     assert first == second != other
 
 

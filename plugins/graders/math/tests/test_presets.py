@@ -212,9 +212,9 @@ def test_a_preset_is_a_policy_of_check(preset: str) -> None:
 @pytest.mark.parametrize("preset", [preset for preset, _ in ALL])
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:12])
 def test_hostile_texts_get_a_verdict(preset: str, text: str) -> None:
-    assert decide(preset, text, text)[1]
-    assert not decide(preset, "5", text)[0]
-    assert not decide(preset, text, "5")[0]
+    assert check(text, text, preset).reason
+    assert not check("5", text, preset).equal
+    assert not check(text, "5", preset).equal
 
 
 @pytest.mark.parametrize("preset", [preset for preset, _ in ALL])

@@ -45,6 +45,8 @@ class ChoiceGrader(Grader):
     ) -> Verdict:
         """`no-answer` where no option, or more than one, is chosen; `error` where the problem does not say which is right."""
         choices = read_choices(problem.metadata.get(options.choices_field))
+        if len(choices) > len(LETTERS):
+            return Verdict(state="error", reason=f"{len(choices)} options: there are letters for {len(LETTERS)}")
         expected = _chosen(problem.expected_answer or "", choices)
         if isinstance(expected, str):
             return Verdict(state="error", reason=f"the expected answer is no option: {expected}")
@@ -63,7 +65,7 @@ class ChoiceGrader(Grader):
             return Verdict(state="wrong", answer=letter, reason=f"{rule}; there is no option {letter}")
         return Verdict(state="correct" if letter == right else "wrong", answer=letter, reason=f"{rule}; {how}")
 
-    def group(self, answers: Sequence[str]) -> list[int]:
+    def group(self, answers: Sequence[str], options: ChoiceOptions) -> list[int]:
         """Classes by letter; answers that are none, by their text."""
         numbers: dict[str, int] = {}
         return [numbers.setdefault(_letter(answer) or _folded(answer), len(numbers)) for answer in answers]
@@ -77,7 +79,8 @@ def read_choices(given: object) -> dict[str, str]:
         pieces = _LABELS_IN_LINE.split(given)
         return {letter: text.strip() for letter, text in zip(pieces[1::2], pieces[2::2], strict=True)}
     if isinstance(given, list | tuple):
-        return {letter: _without_label(letter, str(text)) for letter, text in zip(LETTERS, given, strict=False)}
+        letters = (chr(ord("A") + at) for at in range(len(given)))
+        return {letter: _without_label(letter, str(text)) for letter, text in zip(letters, given, strict=True)}
     return {}
 
 

@@ -24,7 +24,8 @@ MAX_DIGITS = 1_000
 _SPACES = re.compile(r"\s+")
 _DRESSING = " \t\n\"'`*“”‘’«»"
 _NUMBER = re.compile(
-    r"(?<![\w.])(?P<sign>[-−]?)[$€£]?(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]*+)(?P<decimals>\.[0-9]+)?(?:/(?P<under>[0-9]+))?"
+    r"(?<![\w.])(?P<sign>[-−]?)[$€£]?(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]*+)(?P<decimals>\.[0-9]+)?"
+    r"(?:/(?P<under>[0-9]+)|[eE](?P<power>[-+]?[0-9]{1,3})(?![0-9]))?"
 )
 
 
@@ -75,10 +76,10 @@ class ExactGrader(Grader):
         reason = f"{rule}; {'the same' if matched else 'another'} {how}"
         return Verdict(state="correct" if matched else "wrong", answer=_storable(found), reason=reason)
 
-    def group(self, answers: Sequence[str]) -> list[int]:
-        """Classes of answers with the same normal text."""
-        numbers: dict[str, int] = {}
-        return [numbers.setdefault(normal(answer, True), len(numbers)) for answer in answers]
+    def group(self, answers: Sequence[str], options: ExactOptions) -> list[int]:
+        """Classes of answers that are the same in the mode; where there is a tolerance, of the same number."""
+        numbers: dict[object, int] = {}
+        return [numbers.setdefault(_form(answer, options), len(numbers)) for answer in answers]
 
 
 def normal(text: str, ignore_case: bool) -> str:
@@ -97,9 +98,18 @@ def last_number(text: str) -> Fraction | None:
         if (not whole and not decimals) or len(whole) + len(decimals) + len(found["under"] or "") > MAX_DIGITS:
             continue
         value = Fraction(int((whole or "0") + decimals), 10 ** len(decimals))
+        value *= Fraction(10) ** int(found["power"] or 0)
         under = int(found["under"] or 1)
         last = (-value if found["sign"] else value) / under if under else None
     return last
+
+
+def _form(answer: str, options: ExactOptions) -> object:
+    """What answers share that are the same in the mode."""
+    if options.mode == "verbatim":
+        return answer.strip()
+    number = last_number(answer) if options.mode == "numeric" else None
+    return normal(answer, options.ignore_case) if number is None else number
 
 
 def _expected(problem: Problem, accepted: str | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from msgspec import Meta
 
@@ -107,7 +107,7 @@ class JudgeGrader(ModelGrader):
             score=first.score,
         )
 
-    def group(self, answers: Sequence[str]) -> list[int]:
+    def group(self, answers: Sequence[str], options: Any) -> list[int]:
         """Classes of equal answers, as the maths grader compares them: a vote must not cost requests."""
         from skillforge_math_grader import group
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from skillforge_math_grader import vocabulary as known
 from skillforge_math_grader.normal import MAX_CHARS, normalise, plain, text_key, unboxed
 from skillforge_math_grader.numbers import read_number
 from skillforge_math_grader.parsing import parse
@@ -22,7 +24,10 @@ _BASED = re.compile(
     r"(?P<digits>-?[0-9A-Fa-f]{1,200}(?:\.[0-9A-Fa-f]{1,200})?)"
     r"(?:_ ?\{? ?(?:base ?)?(?P<base>[0-9]{1,2}|[a-z]{3,8}) ?\}?| (?:in )?base (?P<base2>[0-9]{1,2}|[a-z]{3,8}))"
 )
-_ANGLE = re.compile(r"(?P<degrees>-?[0-9]+) ?\^ ?\\circ ?(?P<minutes>[0-9]+) ?'(?: ?(?P<seconds>[0-9.]+) ?'')?")
+_ANGLE = re.compile(
+    r"(?P<degrees>-?[0-9]{1,9}) ?\^ ?\\circ ?(?P<minutes>[0-9]{1,9}) ?'"
+    r"(?: ?(?P<seconds>[0-9]{1,9}(?:\.[0-9]{1,9})?) ?'')?"
+)
 _COMPOUND = re.compile(r"(?:[0-9]+(?:\.[0-9]+)? [A-Za-z]{1,12}(?:,? and |,? )){1,3}[0-9]+(?:\.[0-9]+)? [A-Za-z]{1,12}")
 _INTRODUCTION = re.compile(
     r"^(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final )?answer(?: is| =)?:? |^it(?: i|')s ", re.IGNORECASE
@@ -42,7 +47,10 @@ class Answer(NamedTuple):
 
 def read(answer: str) -> Answer:
     """The answer in `answer`. Never raises; time and memory are linear in its length."""
-    return _read_cached(answer) if len(answer) <= 300 else _read(answer)
+    try:
+        return _read_cached(answer) if len(answer) <= 300 else _read(answer)
+    except RecursionError:  # how deep the caller is decides, so this is not kept
+        return Answer(answer, answer, Text(answer), "it is nested too deep")
 
 
 def other_reading(answer: str) -> Answer | None:
@@ -56,7 +64,7 @@ def other_reading(answer: str) -> Answer | None:
         return None
     try:
         return Answer(text, text, parse(text, join_groups=False))
-    except Unreadable:
+    except (Unreadable, RecursionError):
         return None
 
 
@@ -126,8 +134,11 @@ def _words(text: str) -> Node | None:
         return Number(number)
     if len(items := listed_words(text)) > 1:
         return Group("", tuple(Text(fold(item)) for item in items), "")
-    if not is_words(text) or folded in ("pi", "infinity", "oo", "inf", "sqrt") or _is_product(text):
+    if not is_words(text) or folded in ("pi", "infinity", "oo", "inf") or _is_product(text):
         return None
+    if any(word in known.FUNCTIONS for word in text.split(" ")):  # sin x
+        with contextlib.suppress(Unreadable):
+            return parse(text)
     first, _, rest = folded.partition(" ")
     if rest and (number := number_in_words(first)) is not None and find_unit(rest) is not None:
         return Quantity(Number(number), rest)

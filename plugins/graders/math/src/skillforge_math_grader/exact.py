@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import reduce
 
+from skillforge_math_grader.effort import Effort, effort
 from skillforge_math_grader.tree import Add, Apply, Bound, Matrix, Mul, Node, Number, Pow, Quantity, Symbol
 
 MAX_BITS = 20_000
@@ -19,6 +20,9 @@ MAX_SIDE = 12
 """Determinants of larger matrices are not computed."""
 
 
+TOO_MUCH = "it would take too long"
+
+
 class Unevaluated(Exception):
     """The node has no value here: it is not rational, too large, or of another kind."""
 
@@ -29,7 +33,7 @@ class Undefined(Unevaluated):
 
 def exact_value(node: Node, variables: Mapping[str, Fraction] | None = None) -> Fraction:
     """The value of a tree that is rational. Raises Unevaluated."""
-    return _Exact(variables or {}).value(node)
+    return _Exact(variables or {}, effort()).value(node)
 
 
 def determinant(rows: list[list[Fraction]]) -> Fraction:
@@ -51,10 +55,14 @@ def determinant(rows: list[list[Fraction]]) -> Fraction:
 
 
 class _Exact:
-    def __init__(self, variables: Mapping[str, Fraction]) -> None:
+    def __init__(self, variables: Mapping[str, Fraction], left: Effort) -> None:
         self._variables = variables
+        self._left = left
 
     def value(self, node: Node) -> Fraction:
+        self._left.steps -= 1
+        if self._left.steps < 0:
+            raise Unevaluated(TOO_MUCH)
         match node:
             case Number(value):
                 return value
@@ -84,7 +92,7 @@ class _Exact:
             raise Unevaluated("a long series")
         result = Fraction(operator == "product")
         for index in range(int(first), int(last) + 1):
-            term = _Exact({**self._variables, variable: Fraction(index)}).value(body)
+            term = _Exact({**self._variables, variable: Fraction(index)}, self._left).value(body)
             result = _bounded(result + term if operator == "sum" else result * term)
         return result
 

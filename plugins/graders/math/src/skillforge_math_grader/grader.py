@@ -9,10 +9,15 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from skillforge import Grader, PartOptions, Problem, Step, Transcript, Verdict
+from skillforge_math_grader.check import Verdict as Decision
 from skillforge_math_grader.check import check, explain
 from skillforge_math_grader.extract import MAX_READ, RULES, Kind, extract
 from skillforge_math_grader.finding import OUTCOMES
 from skillforge_math_grader.grouping import group
+from skillforge_math_grader.worker import is_warm, warm_up
+
+START_SECONDS = 10.0
+"""What a run waits for sympy's start, once in each process."""
 
 
 class MathOptions(PartOptions, frozen=True, kw_only=True):
@@ -47,7 +52,7 @@ class MathGrader(Grader):
         found, rule = _find_answer(transcript, options, answer)
         if found is None:
             return Verdict(state="no-answer", reason=rule)
-        verdict = check(problem.expected_answer, found, options.policy)
+        verdict = _patiently(problem.expected_answer, found, options.policy)
         undecided = "undecided, " if verdict.outcome == "undecided" else ""
         return Verdict(
             state="correct" if verdict.equal else "wrong",
@@ -85,9 +90,18 @@ class MathGrader(Grader):
         steps.append(Step("verdict", verdict.state, verdict.reason or ""))
         return tuple(Step(step.name, step.outcome, _storable(step.detail), step.milliseconds) for step in steps)
 
-    def group(self, answers: Sequence[str]) -> list[int]:
-        """Classes of equal answers, as `check` compares them."""
-        return group(answers)
+    def group(self, answers: Sequence[str], options: MathOptions) -> list[int]:
+        """Classes of equal answers, as `check` compares them under the policy."""
+        return group(answers, options.policy)
+
+
+def _patiently(expected: str, predicted: str, policy: str) -> Decision:
+    """As `check`, but a verdict does not depend on how long sympy takes to start."""
+    verdict = check(expected, predicted, policy)
+    if verdict.outcome == "undecided" and verdict.stage == "sympy" and not is_warm():
+        warm_up(START_SECONDS)
+        verdict = check(expected, predicted, policy)
+    return verdict
 
 
 def _find_answer(transcript: Transcript, options: MathOptions, answer: str | None) -> tuple[str | None, str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from skillforge_math_grader.answer import read
+from skillforge_math_grader.answer import Answer, read
 from skillforge_math_grader.check import check
+from skillforge_math_grader.effort import many_pairs
 from skillforge_math_grader.identity import fingerprint, is_arithmetic
 from skillforge_math_grader.tree import Number, Quantity
 
@@ -20,6 +21,11 @@ def group(answers: Sequence[str], policy: str = "default") -> list[int]:
     equal; two plain numbers need no such check. An answer with a unit or a percent sign joins last, so that 50% votes with
     the bare 50 where somebody answers that, else with 0.5. Near-linear for typical sets: few classes, many answers.
     """
+    with many_pairs():
+        return _group(answers, policy)
+
+
+def _group(answers: Sequence[str], policy: str) -> list[int]:
     forms = [_canonical(answer, policy) for answer in answers]
     first: dict[object, str] = {}
     for answer, form in zip(answers, forms, strict=True):
@@ -53,6 +59,13 @@ def _without_unit(answer: str) -> Number | None:
 
 def _canonical(answer: str, policy: str) -> object:
     form = read(answer)
+    try:
+        return _form(form, policy)
+    except (RecursionError, ArithmeticError, TypeError, ValueError):  # a fault of ours costs one answer its place
+        return form.key
+
+
+def _form(form: Answer, policy: str) -> object:
     if policy != "default":
         return form.text
     if isinstance(form.node, Number):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
+from skillforge_math_grader.effort import effort
 from skillforge_math_grader.exact import Undefined, Unevaluated, exact_value
 from skillforge_math_grader.finding import Finding, stage
 from skillforge_math_grader.modular import PRIMES, residue
@@ -20,6 +18,7 @@ from skillforge_math_grader.tree import (
     Bound,
     Constant,
     E,
+    Group,
     Matrix,
     Mul,
     Node,
@@ -32,22 +31,8 @@ from skillforge_math_grader.tree import (
 )
 
 _ARITHMETIC = (Number, Symbol, Constant, Add, Mul, Pow, Apply, Bound, Quantity, Matrix)
-SYMBOLIC_SECONDS = 1.0
-"""What sympy may take for one pair of answers, however many expressions these hold."""
-
-_symbolic_seconds: ContextVar[list[float]] = ContextVar("_symbolic_seconds", default=[SYMBOLIC_SECONDS])  # noqa: B039
 ENOUGH_POINTS = 5
 """Points at which both sides are defined, before they count as equal."""
-
-
-@contextmanager
-def one_pair() -> Iterator[None]:
-    """Grants the time that sympy may take anew."""
-    token = _symbolic_seconds.set([SYMBOLIC_SECONDS])
-    try:
-        yield
-    finally:
-        _symbolic_seconds.reset(token)
 
 
 def compare_values(first: Node, second: Node) -> Finding:
@@ -99,10 +84,9 @@ def _compare_further(first: Node, second: Node) -> Finding:
 def _compare_symbolically(first: Node, second: Node) -> Finding:
     from skillforge_math_grader.worker import symbolically_equal  # its process is started for the first who asks
 
-    left = _symbolic_seconds.get()
-    started = time.monotonic()
-    decided = symbolically_equal(first, second, left[0]) if left[0] > 0 else None
-    left[0] -= time.monotonic() - started
+    left = effort()
+    decided, seconds = symbolically_equal(first, second, left.symbolic_seconds)
+    left.symbolic_seconds -= seconds
     return Finding(decided, "sympy", {True: "equal", False: "different", None: "undecided within its limits"}[decided])
 
 
@@ -161,33 +145,32 @@ def _with_names_of(other: Node, node: Node) -> Node:
     """`node` with a constant of integration as `other` writes it, and sympy's `E` as the number where `other` has none."""
     lacking = symbols(node) - symbols(other)
     if lacking == {"c"} and symbols(other) - symbols(node) == {"C"}:
-        node = substitute(node, "c", Symbol("C"))
-    return substitute(node, "E", E) if "E" in lacking else node
+        node = substitute(node, {"c": Symbol("C")})
+    return substitute(node, {"E": E}) if "E" in lacking else node
 
 
 def _compare_different_variables(first: Node, second: Node) -> Finding | None:
     """Expressions in other variables are different unless those cancel out."""
     only = symbols(first) ^ symbols(second)
     for node in (first, second):
-        for name in only & symbols(node):
-            if _depends_on(node, name):
-                return Finding(False, "modular", f"only one side depends on {name}")
+        names = only & symbols(node)
+        if names and _depends_on(node, names):
+            return Finding(False, "modular", f"only one side depends on {', '.join(sorted(names))}")
     return None
 
 
-def _depends_on(node: Node, name: str) -> bool:
-    """Whether the value changes with the variable; where that cannot be seen, it does."""
-    renamed = Symbol(name + "\x00")
-    other = substitute(node, name, renamed)
+def _depends_on(node: Node, names: Iterable[str]) -> bool:
+    """Whether the value changes with the variables; where that cannot be seen, it does."""
+    other = substitute(node, {name: Symbol(name + "\x00") for name in names})
     finding = _compare_modular(node, other) or _compare_numerically(node, other)
     return finding.equal is not True
 
 
-def substitute(node: Node, name: str, value: Node) -> Node:
-    """`node` with the variable replaced."""
+def substitute(node: Node, values: Mapping[str, Node]) -> Node:
+    """`node` with the variables replaced that have a value."""
     if isinstance(node, Symbol):
-        return value if node.name == name else node
-    return with_children(node, lambda child: substitute(child, name, value))
+        return values.get(node.name, node)
+    return with_children(node, lambda child: substitute(child, values))
 
 
 def real_value(node: Node, digits: int = DIGITS) -> Any | None:
@@ -209,8 +192,11 @@ def rational_value(node: Node) -> Fraction | None:
         return None
 
 
-def fingerprint(node: Node) -> object:
+def fingerprint(node: Node) -> tuple[object, ...]:
     """Hashable; equal for expressions that compare equal, but for rare ones that are told apart."""
+    if isinstance(node, Group) and node.opening != "{":
+        marks = [fingerprint(item) for item in node.items]
+        return ("tree", node) if any(mark[0] == "tree" for mark in marks) else (node.opening, *marks, node.closing)
     try:
         return ("modular", _residue(node, PRIMES[0]))
     except (Unevaluated, RecursionError):
@@ -224,6 +210,12 @@ def fingerprint(node: Node) -> object:
         if not _is_complex(value) or _has_i(node):
             values.append((point, Evaluator(point).rounded(value, DIGITS // 2)))
     return ("numeric", tuple(values)) if values else ("tree", node)
+
+
+def forget() -> None:
+    """Let go of what was computed for a pair: trees of hostile texts are large, and hardly any is seen again."""
+    for cached in (symbols, _exact, _residue, _evaluate):
+        cached.cache_clear()
 
 
 @lru_cache(maxsize=2048)

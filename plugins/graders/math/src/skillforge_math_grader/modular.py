@@ -13,7 +13,8 @@ import math
 from fractions import Fraction
 from functools import lru_cache
 
-from skillforge_math_grader.exact import MAX_SIDE, MAX_TERMS, Undefined, Unevaluated, exact_value
+from skillforge_math_grader.effort import Effort, effort
+from skillforge_math_grader.exact import MAX_SIDE, MAX_TERMS, TOO_MUCH, Undefined, Unevaluated, exact_value
 from skillforge_math_grader.tree import Add, Apply, Bound, Constant, Matrix, Mul, Node, Number, Pow, Quantity, Symbol
 from skillforge_math_grader.vocabulary import KNOWN_FUNCTIONS
 
@@ -25,15 +26,19 @@ _SMALL_PRIMES = tuple(n for n in range(2, 98) if all(n % divisor for divisor in 
 
 def residue(node: Node, modulus: int) -> int:
     """The value of `node` modulo one of PRIMES. Raises Unevaluated where it is no such function, or divides by zero."""
-    return _Field(modulus, {}).value(node)
+    return _Field(modulus, {}, effort()).value(node)
 
 
 class _Field:
-    def __init__(self, modulus: int, variables: dict[str, int]) -> None:
+    def __init__(self, modulus: int, variables: dict[str, int], left: Effort) -> None:
         self._p = modulus
         self._variables = variables
+        self._left = left
 
     def value(self, node: Node) -> int:
+        self._left.steps -= 1
+        if self._left.steps < 0:
+            raise Unevaluated(TOO_MUCH)
         p = self._p
         match node:
             case Number(value):
@@ -118,7 +123,7 @@ class _Field:
         if first.denominator != 1 or last.denominator != 1 or last - first > MAX_TERMS:
             raise Unevaluated("a long series")
         terms = (
-            _Field(self._p, {**self._variables, variable: index % self._p}).value(body)
+            _Field(self._p, {**self._variables, variable: index % self._p}, self._left).value(body)
             for index in range(int(first), int(last) + 1)
         )
         if node.operator == "sum":

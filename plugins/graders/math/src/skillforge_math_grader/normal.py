@@ -137,20 +137,24 @@ def text_key(normalised: str) -> str:
 
 
 def unboxed(text: str) -> str:
-    """`text` without the `\\boxed{}` around all of it, and around parts of it."""
-    while found := _BOX.search(text):
-        depth, at = 1, found.end()
-        for at in range(found.end(), len(text)):
-            if text[at] == "\\":
-                continue
-            if text[at] in "{}" and text[at - 1] != "\\":
-                depth += 1 if text[at] == "{" else -1
-                if depth == 0:
-                    break
-        else:
-            return text[: found.start()] + text[found.end() :]
-        text = text[: found.start()] + " " + text[found.end() : at] + " " + text[at + 1 :]
-    return text
+    """`text` without the `\\boxed{}` around all of it, and around parts of it; one that is never closed loses its start."""
+    starts = {found.end(): found.start() for found in _BOX.finditer(text)}
+    if not starts:
+        return text
+    kept = list(text)
+    opened: list[int] = []
+    for at, char in enumerate(text):
+        if char not in "{}" or text[at - 1 : at] == "\\":
+            continue
+        if char == "{":
+            opened.append(at + 1)
+        elif opened and (start := opened.pop()) in starts:
+            kept[starts[start] : start] = [" "] + [""] * (start - starts[start] - 1)
+            kept[at] = " "
+    for start in opened:
+        if start in starts:
+            kept[starts[start] : start] = [""] * (start - starts[start])
+    return "".join(kept)
 
 
 def _plain_unicode(text: str) -> str:

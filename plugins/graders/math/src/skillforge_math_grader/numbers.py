@@ -177,6 +177,3 @@ def power_of_ten(exponent: str) -> Fraction | int:
         raise ValueError("power out of bounds")
     power = int(exponent)
     return 10**power if power >= 0 else Fraction(1, 10**-power)
-
-
-parse_number = read_number

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
-from skillforge_math_grader.exact import Undefined, Unevaluated, exact_value
+from skillforge_math_grader.effort import FUNCTION, effort
+from skillforge_math_grader.exact import TOO_MUCH, Undefined, Unevaluated, exact_value
 from skillforge_math_grader.tree import Add, Apply, Bound, Constant, Matrix, Mul, Node, Number, Pow, Quantity, Symbol
 
 DIGITS = 60
@@ -29,6 +30,7 @@ class Evaluator:
         self._context = _context(digits)
         self._point = point
         self._digits = digits
+        self._left = effort()
 
     def value(self, node: Node, variables: Mapping[str, Any] | None = None) -> Any:
         """Raises Unevaluated for what has no value here, and what is too large."""
@@ -46,6 +48,9 @@ class Evaluator:
         return str(self._context.nstr(value, digits))
 
     def _value(self, node: Node, variables: Mapping[str, Any]) -> Any:
+        self._left.steps -= FUNCTION if isinstance(node, Apply | Pow) else 1
+        if self._left.steps < 0:
+            raise Unevaluated(TOO_MUCH)
         mp = self._context
         match node:
             case Number(value):
@@ -119,7 +124,7 @@ class Evaluator:
         return mp.fsum(terms) if node.operator == "sum" else mp.fprod(terms)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _context(digits: int) -> Any:
     """mpmath is imported when the first answer needs it."""
     from mpmath.ctx_mp import MPContext

@@ -134,7 +134,6 @@ class Text(Node, frozen=True):
     words: str
 
 
-ZERO = Number(Fraction(0))
 ONE = Number(Fraction(1))
 MINUS_ONE = Number(Fraction(-1))
 HALF = Number(Fraction(1, 2))
@@ -215,20 +214,24 @@ def reciprocal(node: Node) -> Node:
     return Pow(node, MINUS_ONE)
 
 
-def describe(node: Node) -> str:
-    """`node` in one line: the names of its parts, and their own parts in brackets."""
+def describe(node: Node, depth: int = 60) -> str:
+    """`node` in one line: the names of its parts, and their own parts in brackets, so many levels deep."""
     match node:
         case Number(value, places):
-            return str(value) if places is None else f"{value} ({places} places)"
+            bits = value.numerator.bit_length() + value.denominator.bit_length()
+            shown = str(value) if bits < 10_000 else f"a number of {bits} bits"
+            return shown if places is None else f"{shown} ({places} places)"
         case Symbol(name) | Constant(name):
             return name
-    parts = [_described(getattr(node, name)) for name in node.__struct_fields__]
+    if not depth:
+        return "..."
+    parts = [_described(getattr(node, name), depth - 1) for name in node.__struct_fields__]
     return f"{type(node).__name__}({', '.join(parts)})"
 
 
-def _described(part: object) -> str:
+def _described(part: object, depth: int) -> str:
     if isinstance(part, Node):
-        return describe(part)
+        return describe(part, depth)
     if isinstance(part, tuple):
-        return f"[{', '.join(map(_described, part))}]"
+        return f"[{', '.join(_described(item, depth) for item in part)}]"
     return repr(part) if isinstance(part, str) else str(part)

@@ -111,6 +111,7 @@ _ALSO = {
     "oz": ("floz",),
     "ounce": ("floz",),
     "degree": ("°C", "°F"),
+    "C": ("°C",),
     "°": ("°C", "°F"),
 }
 _PREFIXES = {

@@ -51,6 +51,8 @@ FUNCTIONS = {
 }
 """Spelling -> the function's name in the tree."""
 
+OF_MANY = frozenset(["gcd", "lcm", "max", "min"])
+OF_TWO = {"binomial": 2, "mod": 2, "root": 2}
 KNOWN_FUNCTIONS = frozenset(FUNCTIONS.values()) | {"double_factorial"}
 """Any other function is nobody's, and has any value."""
 

@@ -79,38 +79,43 @@ def meaning(folded: str) -> str:
 
 def number_in_words(folded: str) -> Fraction | None:
     """`forty two`, `one hundred and five`, `two thirds`, `minus one`."""
-    words = [word for word in folded.split(" ") if word != "and"]
-    negative = bool(words) and words[0] in ("minus", "negative")
+    words = folded.split(" ")
+    negative = words[0] in ("minus", "negative")
     words = words[negative:]
-    part = _PARTS.get(words[-1]) if words else None
-    if part:
-        words = words[:-1]
-        over = _whole(words) if words else Fraction(1)
-        value = over / part if over is not None else None
+    if not words or words[-1] not in _PARTS:
+        value = _whole([word for word in words if word != "and"])
+    elif "and" in words:  # two and a half, twenty and one third
+        at = len(words) - 1 - words[::-1].index("and")
+        whole, part = _whole([word for word in words[:at] if word != "and"]), _part(words[at + 1 :])
+        value = whole + part if whole is not None and part is not None and part < 1 else None
     else:
-        value = _whole(words)
+        value = _part(words)
     return -value if negative and value is not None else value
 
 
+def _part(words: list[str]) -> Fraction | None:
+    """`half`, `two thirds`."""
+    over = _whole(words[:-1]) if words[:-1] else Fraction(1)
+    return over / _PARTS[words[-1]] if over is not None else None
+
+
 def _whole(words: list[str]) -> Fraction | None:
-    total = current = 0
-    smallest = 0
+    """`one hundred five thousand`; a scale with nothing before it counts once: `a hundred` has lost its article."""
+    total, group, smallest, least_scale = 0, 0, 0, 10**12
     for word in words:
         if word in _SMALL:
             number = _SMALL[word]
             if smallest and not (smallest >= 20 and number < 10):
                 return None
-            current, smallest = current + number, number
-        elif word in _SCALES and (current or len(words) > 1):
-            scale = _SCALES[word]
-            if scale == 100:
-                current *= 100
-            else:
-                total, current = total + current * scale, 0
-            smallest = 0
+            group, smallest = group + number, number
+        elif word == "hundred" and group < 100 and len(words) > 1 - (not group):
+            group, smallest = (group or 1) * 100, 0
+        elif word in _SCALES and word != "hundred" and _SCALES[word] < least_scale:
+            least_scale = _SCALES[word]
+            total, group, smallest = total + (group or 1) * least_scale, 0, 0
         else:
             return None
-    return Fraction(total + current) if words else None
+    return Fraction(total + group) if words else None
 
 
 def date_of(text: str) -> tuple[int, int, int | None] | None:

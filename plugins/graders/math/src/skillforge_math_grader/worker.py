@@ -45,29 +45,38 @@ _READY, _EQUAL, _DIFFERENT, _UNDECIDED = b"R", b"=", b"!", b"?"
 _DECISIONS: dict[bytes, bool | None] = {_EQUAL: True, _DIFFERENT: False, _UNDECIDED: None}
 
 
-def symbolically_equal(first: Node, second: Node, limit: float = LIMIT) -> bool | None:
+def symbolically_equal(first: Node, second: Node, limit: float = LIMIT) -> tuple[bool | None, float]:
     """Ask sympy whether two expressions are equal; None where it cannot tell, or not within `limit` seconds.
 
-    The first pair, and one after a process was killed from outside, gets `START_PATIENCE` more.
+    Also gives the seconds that it took. The first pair, and one after a process was killed from outside, gets
+    `START_PATIENCE` more, which do not count.
     """
-    deadline = time.monotonic() + limit
+    if limit <= 0:
+        return None, 0.0
     try:
         request = pickle.dumps((first, second))
     except RecursionError:
-        return None
+        return None, 0.0
     lock = _lock
+    started = time.monotonic()
     if len(request) > MAX_REQUEST or not lock.acquire(timeout=limit):
-        return None
+        return None, time.monotonic() - started
     try:
-        return _workers.decide(request, deadline)
+        return _workers.decide(request, limit - (time.monotonic() - started))
     finally:
         lock.release()
 
 
-def warm_up() -> None:
-    """Start a process before it is needed, without waiting for it."""
+def is_warm() -> bool:
+    """Whether a process is ready to be asked."""
     with _lock:
-        _workers.start()
+        return _workers.start().wait(time.monotonic())
+
+
+def warm_up(patience: float) -> None:
+    """Have a process ready, and wait so many seconds for it at most."""
+    with _lock:
+        _workers.start().wait(time.monotonic() + patience)
 
 
 class _Worker:
@@ -79,6 +88,8 @@ class _Worker:
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nothing, bufsize=0)
         assert self._process.stdin and self._process.stdout
         self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._readable = select.poll()
+        self._readable.register(self._answers, select.POLLIN)
         self.is_ready = False
         self.decided = 0
 
@@ -101,7 +112,7 @@ class _Worker:
 
     def _read(self, deadline: float) -> bytes | None:
         """A byte, None where none comes in time, an empty string where none will come."""
-        readable, _, _ = select.select([self._answers], [], [], max(deadline - time.monotonic(), 0))
+        readable = self._readable.poll(max(deadline - time.monotonic(), 0) * 1000)
         return self._answers.read(1) if readable else None
 
     def let_go(self) -> None:
@@ -130,21 +141,20 @@ class _Workers:
             self._spare = None
         return self._current
 
-    def decide(self, request: bytes, deadline: float) -> bool | None:
+    def decide(self, request: bytes, limit: float) -> tuple[bool | None, float]:
+        """What sympy says within `limit` seconds, and the seconds that it took."""
         worker = self.start()
-        if not worker.is_ready:
-            deadline += START_PATIENCE
-        if not worker.wait(deadline):
-            return None
+        if not worker.wait(time.monotonic() + START_PATIENCE + max(limit - LIMIT, 0.0)):
+            return None, 0.0
         self._spare = _living(self._spare) or _Worker()
-        answer = None
+        answer, started = None, time.monotonic()
         try:
-            answer = worker.decide(request, deadline)
+            answer = worker.decide(request, started + limit)
         finally:  # whatever happens, Ctrl-C too, an answer is read by nobody but who asked
             if answer not in _DECISIONS or worker.decided >= REQUESTS_OF_ONE:
                 worker.end()
                 self._current, self._spare = self._spare, None
-        return _DECISIONS.get(answer or _UNDECIDED)
+        return _DECISIONS.get(answer or _UNDECIDED), time.monotonic() - started
 
     def all(self) -> list[_Worker]:
         return [worker for worker in (self._current, self._spare) if worker is not None]

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 
 from skillforge_math_grader.comparing.relations import assigned_values
 from skillforge_math_grader.finding import Finding
-from skillforge_math_grader.identity import is_arithmetic, substitute
+from skillforge_math_grader.identity import is_arithmetic, rational_value, substitute
 from skillforge_math_grader.realsets import Shapeless, real_set, same_set
 from skillforge_math_grader.tree import Add, Group, Matrix, Mul, Node, Number, Relation, Symbol, walk
 
 if TYPE_CHECKING:
     from skillforge_math_grader.comparing.comparison import Comparison
 
+
+MAX_MATRICES = 8
+"""Factors of a product of matrices; what symbols multiply out to doubles with each."""
 
 _UNIT_VECTORS = ("vector i", "vector j", "vector k")
 Rows = tuple[tuple[Node, ...], ...]
@@ -74,7 +77,7 @@ def _components(node: Node, dimensions: int) -> Group | None:
 
 def _component(node: Node, at: int) -> Node:
     for other, name in enumerate(_UNIT_VECTORS):
-        node = substitute(node, name, Number(Fraction(other == at)))
+        node = substitute(node, {name: Number(Fraction(other == at))})
     return node
 
 
@@ -107,6 +110,8 @@ def _rows(node: Node) -> Rows | None:
         case Mul(factors):
             scalars = tuple(factor for factor in factors if not isinstance(factor, Matrix | Group))
             matrices = [_rows(factor) for factor in factors if isinstance(factor, Matrix | Group)]
+            if len(matrices) > MAX_MATRICES:
+                return None
             result = reduce(_product, matrices) if matrices else None
             return result and tuple(tuple(Mul((*scalars, cell)) for cell in row) for row in result)
         case Add(terms):
@@ -121,11 +126,16 @@ def _product(one: Rows | None, two: Rows | None) -> Rows | None:
     if one is None or two is None or len(one[0]) != len(two):
         return None
     columns = list(zip(*two, strict=True))
-    return tuple(tuple(Add(tuple(map(_times, row, column))) for column in columns) for row in one)
+    return tuple(tuple(_folded(Add(tuple(map(_times, row, column)))) for column in columns) for row in one)
 
 
 def _times(one: Node, two: Node) -> Node:
     return Mul((one, two))
+
+
+def _folded(cell: Node) -> Node:
+    value = rational_value(cell)
+    return cell if value is None else Number(value)
 
 
 def _listed(group: Group) -> Sequence[Node]:

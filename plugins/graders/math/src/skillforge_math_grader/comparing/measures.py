@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def compare_numerals(comparison: Comparison, a: Node, b: Node) -> Finding | None:
     if isinstance(a, Based) and isinstance(b, Based):
         if a.base == b.base:
-            return Finding(a.digits.lstrip("0") == b.digits.lstrip("0"), "base", "digits in the same base")
+            return Finding(_significant(a.digits) == _significant(b.digits), "base", "digits in the same base")
         one, two = _value_in_base(a), _value_in_base(b)
         return Finding(one is not None and one == two, "base", "numerals in different bases")
     numeral, other = (a, b) if isinstance(a, Based) else (b, a)
@@ -42,7 +42,9 @@ def compare_numerals(comparison: Comparison, a: Node, b: Node) -> Finding | None
     written = letters(other)
     if written is None or not comparison.policy.missing_units:
         return Finding(False, "base", "a numeral in a base, and something else")
-    return Finding(written.upper() == numeral.digits.lstrip("0"), "base", "the base is left out on one side")
+    return Finding(
+        _significant(written.upper()) == _significant(numeral.digits), "base", "the base is left out on one side"
+    )
 
 
 def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | None:
@@ -144,6 +146,11 @@ def _without_factor(node: Node, unit: str) -> Node | None:
     if isinstance(node, Mul) and len(node.factors) > 1 and node.factors[-1] == Symbol(unit):
         return Mul(node.factors[:-1]) if len(node.factors) > 2 else node.factors[0]
     return None
+
+
+def _significant(digits: str) -> str:
+    sign = "-" if digits.startswith("-") else ""
+    return sign + (digits.removeprefix("-").lstrip("0") or "0")
 
 
 def _value_in_base(numeral: Based) -> int | None:

@@ -23,5 +23,5 @@ def parse(text: str, join_groups: bool = True) -> Node:
     """
     try:
         return Answers(tokenize(text, join_groups)).answer()
-    except (RecursionError, ValueError, ZeroDivisionError) as error:
+    except (ValueError, ZeroDivisionError) as error:
         raise Unreadable(str(error)) from None

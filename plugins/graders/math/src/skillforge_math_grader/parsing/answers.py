@@ -7,6 +7,9 @@ from skillforge_math_grader.parsing.arithmetic import Arithmetic
 from skillforge_math_grader.tokens import END, Unreadable
 from skillforge_math_grader.tree import Group, Matrix, Node, Number, Quantity, Ratio, Relation, SetExpression, Text
 
+MAX_UNITS = 4
+MAX_CHANGES = 20
+
 
 class Answers(Arithmetic):
     """Joins expressions to answers."""
@@ -78,7 +81,7 @@ class Answers(Arithmetic):
     def _set(self) -> Node:
         """Expressions with set operators between them, or `a : b`."""
         operands = [self._measured()]
-        operator = None
+        operator, changes = None, 0
         while True:
             token = self._token
             found = known.SET_OPERATORS.get(token.value) if token.kind == "macro" else None
@@ -87,6 +90,9 @@ class Answers(Arithmetic):
             if found is None:
                 break
             if operator not in (None, found):
+                changes += 1
+                if changes > MAX_CHANGES:
+                    raise Unreadable("a row of different set operators")
                 operands = [SetExpression(operator, tuple(operands))]  # type: ignore[arg-type]
             operator = found
             self._at += 1
@@ -108,7 +114,7 @@ class Answers(Arithmetic):
     def _measured(self) -> Node:
         """A sum with the unit that may follow it."""
         node = self._sum()
-        while True:
+        for _ in range(MAX_UNITS):
             if not isinstance(node, Quantity) and self._accept("%"):
                 node = Quantity(node, "%")
             elif self._at_modulus():
@@ -126,6 +132,7 @@ class Answers(Arithmetic):
                 node = Quantity(node, unit)
             else:
                 return node
+        raise Unreadable("a row of units")
 
     def _at_modulus(self) -> bool:
         token = self._ahead() if self._token.value == "(" else self._token

@@ -25,6 +25,7 @@ from skillforge_math_grader.tree import (
 )
 from skillforge_math_grader.units import find_unit
 
+MAX_POSTFIXES = 8
 _TIMES = frozenset(["*", r"\cdot", r"\times", r"\div", "/", r"\bullet"])
 
 
@@ -183,7 +184,7 @@ class Arithmetic(Atoms):
         return self._power()
 
     def _postfix(self, node: Node) -> Node:
-        while True:
+        for _ in range(MAX_POSTFIXES):
             token = self._token
             if token.value == "!" and token.kind == "op":
                 self._at += 1
@@ -205,6 +206,7 @@ class Arithmetic(Atoms):
                 node = Based(str(node.value), int(base))
             else:
                 return node
+        raise Unreadable("a row of factorials")
 
     def _name(self) -> str:
         """A subscript, as text."""

@@ -38,7 +38,13 @@ def _group_of(opening: str, closing: str) -> Callable[[Functions], Node]:
 
 
 def _relation_of(operator: str) -> Callable[[Functions], Node]:
-    return lambda parser: Relation(parser._arguments()[:2], (operator,))
+    def read(parser: Functions) -> Node:
+        arguments = parser._arguments()
+        if len(arguments) != 2:
+            raise Unreadable("a relation without two sides")
+        return Relation(arguments, (operator,))
+
+    return read
 
 
 def _rational_of(parser: Functions) -> Node:

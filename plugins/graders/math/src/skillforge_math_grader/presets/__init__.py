@@ -16,10 +16,7 @@ _DECIDERS = {"hendrycks": hendrycks.decide, "prm800k": prm800k.decide, "nemo-202
 
 
 def decide(preset: str, expected: str, predicted: str) -> tuple[bool, str]:
-    """Whether the grader `preset` takes `predicted` for `expected`, and why. Never raises on any text."""
+    """Whether the grader `preset` takes `predicted` for `expected`, and why."""
     if max(len(expected), len(predicted)) > MAX_CHARS:
         return expected == predicted, "too long for more than a comparison of texts"
-    try:
-        return _DECIDERS[preset](expected, predicted)
-    except RecursionError:
-        return False, "nested too deep"
+    return _DECIDERS[preset](expected, predicted)
