@@ -61,6 +61,10 @@ _NUMBER_WITH_UNIT = re.compile(r"[\s*$€£+−-]*+[0-9][0-9.,/]*+(?<![.,])%?+(?
 _COUNTED = re.compile(r"[\s*]*+(?:[0-9]++[.)]|(?:answer|case|conclusion|final|part|solution|step)\b)", re.IGNORECASE)
 _EMPTY_BOX = re.compile(r"\\(?:boxed|fbox)\s*+(?:\{\s*+\}?)?")
 
+_JOINED = re.compile(r"\s*(?:,|;)?\s*(?:\b(?:and|or)\b)?\s*")
+_ARE = re.compile(r"\bare:?\s*$")
+_ASSIGNED = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?\s*=[^=]*$")
+
 
 def extract(text: str, kind: Kind = "math", rules: Sequence[str] | None = None) -> Extraction | None:
     """The final answer in `text`, by the most trusted of `rules` that finds one. Raises ValueError for an unknown rule.
@@ -152,9 +156,21 @@ def _last_maths(text: str, kind: str, rules: frozenset[str]) -> Extraction | Non
         if kind == "choice":
             return letter_in(text, found)
         if not NAME.fullmatch(found.answer):
-            return found
+            return _with_those_before(text, spans[: spans.index(span) + 1], found)
         named = named or found
     return named
+
+
+def _with_those_before(text: str, spans: list[Span], last: Extraction) -> Extraction:
+    """Values that only commas, "and" and "or" part are one answer: "$x=1$ and $x=2$", "the roots are $1$ and $2$"."""
+    first = len(spans) - 1
+    while first and _JOINED.fullmatch(text, spans[first - 1].end, spans[first].start):
+        first -= 1
+    answers = [text[slice(*span.inner)].strip() for span in spans[first:]]
+    said_of_all = _ARE.search(text, max(0, spans[first].start - 40), spans[first].start)
+    if len(answers) == 1 or not (said_of_all or all(map(_ASSIGNED.match, answers))):
+        return last
+    return Extraction(", ".join(answers), last.rule, (spans[first].inner[0], last.span[1]))
 
 
 def _last_number(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:
