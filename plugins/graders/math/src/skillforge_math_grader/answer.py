@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from skillforge_math_grader import vocabulary as known
-from skillforge_math_grader.normal import MAX_CHARS, normalise, plain, text_key, unboxed
+from skillforge_math_grader.normal import DOLLAR, MAX_CHARS, normalise, plain, text_key, unboxed
 from skillforge_math_grader.numbers import read_number
 from skillforge_math_grader.parsing import parse
 from skillforge_math_grader.respelling import respelled
@@ -19,6 +19,11 @@ from skillforge_math_grader.units import convertible, find_unit
 from skillforge_math_grader.words import fold, is_words, listed_words, number_in_words
 
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}|(?<=^0,)[0-9]+)")
+_INDIAN = re.compile(r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}")
+_SENTENCE = re.compile(
+    rf"[A-Z][a-z]*(?: [A-Za-z']+)+ {DOLLAR}?(?P<number>-?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?)%?(?: [A-Za-z]+)*"
+)
+_DENIAL = re.compile(r"(?i)\b(?:not|no|never|less|than|wrong|incorrect|except|or|between|at|nor|neither|if)\b|n't")
 _LEADING_ZERO = re.compile(",0[0-9]")
 _BASED = re.compile(
     r"(?P<digits>-?[0-9A-Fa-f]{1,200}(?:\.[0-9A-Fa-f]{1,200})?)"
@@ -33,6 +38,7 @@ _INTRODUCTION = re.compile(
     r"^(?:(?:so|thus|therefore|hence),? )?(?:the )?(?:final )?answer(?: is| =)?:? |^it(?: i|')s ", re.IGNORECASE
 )
 _BOLD = re.compile(r"(?<![*\w)\]}])\*\*(?P<inner>[^*]+)\*\*(?![*\w])")
+_MARKED_WORDS = re.compile(r"[(\[]([A-Za-z]{2,}(?: [A-Za-z]+)*)[)\]]!?|([A-Za-z]{2,}(?: [A-Za-z]+)*)!")
 _PARENTHESES = re.compile(r"(\()+")
 
 
@@ -54,16 +60,26 @@ def read(answer: str) -> Answer:
 
 
 def other_reading(answer: str) -> Answer | None:
-    """`12,345` as two numbers where the first reading took it for one, and the other way round; `1,22` as a decimal."""
-    if len(answer) > MAX_CHARS or "," not in answer:
+    """`12,345` as two numbers where the first reading took it for one, and the other way round; `1,22` as a decimal.
+
+    `12,34,567` as a number in the Indian manner; the one number in a sentence: `She has 12 apples left`.
+    """
+    if len(answer) > MAX_CHARS:
         return None
     text = _undressed(answer)
+    if (sentence := _SENTENCE.fullmatch(text)) and not _DENIAL.search(text):
+        return _read(sentence["number"])
+    if "," not in answer:
+        return None
+    if _INDIAN.fullmatch(text):
+        return _read(text.replace(",", ""))
     if _DECIMAL_COMMA.fullmatch(text):
         return _read(text.replace(",", "."))
     if not has_grouped_digits(text) or (text[:1] not in "([{\\" and _LEADING_ZERO.search(text)):
         return None
     try:
-        return Answer(text, text, parse(text, join_groups=False))
+        node = parse(text, join_groups=False)
+        return None if text[:1] in "([{\\" and not isinstance(node, Group) else Answer(text, text, node)
     except (Unreadable, RecursionError):
         return None
 
@@ -126,6 +142,7 @@ def _based(text: str) -> Node | None:
 def _words(text: str) -> Node | None:
     if text.upper() in ("N/A", "NA"):
         return Text("n/a")
+    text = _bare_words(text)
     if len(text) > 500 or not text[:1].isalpha():
         return None
     folded = fold(text)
@@ -133,7 +150,7 @@ def _words(text: str) -> Node | None:
     if number is not None:
         return Number(number)
     if len(items := listed_words(text)) > 1:
-        return Group("", tuple(Text(fold(item)) for item in items), "")
+        return Group("", tuple(map(_word, items)), "")
     if not is_words(text) or folded in ("pi", "infinity", "oo", "inf") or _is_product(text):
         return None
     if any(word in known.FUNCTIONS for word in text.split(" ")):  # sin x
@@ -143,6 +160,17 @@ def _words(text: str) -> Node | None:
     if rest and (number := number_in_words(first)) is not None and find_unit(rest) is not None:
         return Quantity(Number(number), rest)
     return Text(folded)
+
+
+def _word(item: str) -> Node:
+    number = number_in_words(fold(item))
+    return Text(fold(item)) if number is None else Number(number)
+
+
+def _bare_words(text: str) -> str:
+    """`[Yes]`, `(Yes)` and `Yes!` without brackets and the mark."""
+    found = _MARKED_WORDS.fullmatch(text)
+    return found[1] or found[2] if found else text
 
 
 def _is_product(text: str) -> bool:

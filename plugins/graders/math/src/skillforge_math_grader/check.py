@@ -13,7 +13,7 @@ from skillforge_math_grader.finding import OUTCOMES, Finding, Heard, Outcome, li
 from skillforge_math_grader.identity import forget
 from skillforge_math_grader.policy import POLICIES, PRESETS, Policy
 from skillforge_math_grader.tree import Group, describe
-from skillforge_math_grader.words import date_of, same_time, time_of
+from skillforge_math_grader.words import agreement, date_of, fold, meaning, same_time, time_of
 
 _WHOLE = re.compile(r"(\$?)(-?[0-9]{1,18})\1")
 _CHOSEN = re.compile(
@@ -88,7 +88,7 @@ def _find(expected: str, predicted: str, policy: Policy) -> Finding:
     if (finding := _identical_or_whole(expected, predicted)) is not None:
         return finding
     one, two = read(expected), read(predicted)
-    for rule in (_same_style, _choices, _times):
+    for rule in (_same_style, _choices, _times, _agreement):
         if (finding := rule(one, two, policy)) is not None:
             return finding
     finding = _shapes(one, two, policy)
@@ -150,7 +150,7 @@ def _choices(one: Answer, two: Answer, policy: Policy) -> Finding | None:
         if chosen is None:
             continue
         other = chosen["a"] or chosen["b"]
-        if not other.isupper() and not policy.synonyms:
+        if not other.isupper() and (not policy.synonyms or (predicted.text in ("e", "i") and expected.text.isalpha())):
             continue
         if chosen["rest"] and re.search(r"(?i)\b(?:or|and|not)\b|,", chosen["rest"]):
             return Finding(False, "choice", "more than a letter")
@@ -160,6 +160,18 @@ def _choices(one: Answer, two: Answer, policy: Policy) -> Finding | None:
     if several[0] and several[1] and not (one.text.isalpha() and two.text.isalpha()):  # BC, and B, C
         equal = sorted(several[0]) == sorted(several[1])
         return Finding(equal, "choice", "the same letters" if equal else "different letters")
+    return None
+
+
+@stage("yes or no")
+def _agreement(one: Answer, two: Answer, policy: Policy) -> Finding | None:
+    """`yes` against `Yes, because …`."""
+    if not policy.synonyms:
+        return None
+    for short, long in ((one, two), (two, one)):
+        said = meaning(fold(short.text))
+        if said in ("yes", "no") and (explained := agreement(long.text)) is not None:
+            return Finding(said == explained, "text", "the same words" if said == explained else "different words")
     return None
 
 

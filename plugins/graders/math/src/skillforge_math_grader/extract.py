@@ -14,6 +14,7 @@ from skillforge_math_grader.spans import (
     NAME,
     NUMBER,
     Extraction,
+    Span,
     found_at,
     has_maths,
     last_number,
@@ -63,7 +64,7 @@ _EMPTY_BOX = re.compile(r"\\(?:boxed|fbox)\s*+(?:\{\s*+\}?)?")
 
 _JOINED = re.compile(r"\s*(?:,|;)?\s*(?:\b(?:and|or)\b)?\s*")
 _ARE = re.compile(r"\bare:?\s*$")
-_ASSIGNED = re.compile(r"[A-Za-z](?:_\{?\w+\}?)?\s*=[^=]*$")
+_ASSIGNED = re.compile(r"([A-Za-z])(?:_\{?\w+\}?)?\s*=[^=]*$")
 
 
 def extract(text: str, kind: Kind = "math", rules: Sequence[str] | None = None) -> Extraction | None:
@@ -168,7 +169,8 @@ def _with_those_before(text: str, spans: list[Span], last: Extraction) -> Extrac
         first -= 1
     answers = [text[slice(*span.inner)].strip() for span in spans[first:]]
     said_of_all = _ARE.search(text, max(0, spans[first].start - 40), spans[first].start)
-    if len(answers) == 1 or not (said_of_all or all(map(_ASSIGNED.match, answers))):
+    names = {found[1] if (found := _ASSIGNED.match(answer)) else None for answer in answers}
+    if len(answers) == 1 or not (said_of_all or (len(names) == 1 and None not in names)):
         return last
     return Extraction(", ".join(answers), last.rule, (spans[first].inner[0], last.span[1]))
 

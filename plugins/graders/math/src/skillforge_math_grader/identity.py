@@ -13,6 +13,7 @@ from skillforge_math_grader.finding import Finding, stage
 from skillforge_math_grader.modular import PRIMES, residue
 from skillforge_math_grader.numeric import DIGITS, POINTS, REAL_POINTS, WHOLE_POINTS, Evaluator
 from skillforge_math_grader.tree import (
+    PI,
     Add,
     Apply,
     Bound,
@@ -94,18 +95,19 @@ def _compare_symbolically(first: Node, second: Node) -> Finding:
 def _compare_numerically(first: Node, second: Node) -> Finding:
     agreed, complex_allowed = 0, _has_i(first) or _has_i(second)
     constant = not symbols(first) and not symbols(second)
+    real = not complex_allowed and not constant
     reason = "no point at which both sides have a value"
     for point in range(1 if constant else REAL_POINTS + WHOLE_POINTS):
         if point == REAL_POINTS and agreed >= 2:
             break
         try:
-            one, two = _evaluate(first, point), _evaluate(second, point)
+            one, two = _evaluate(first, point, real), _evaluate(second, point, real)
         except Unevaluated as error:
             reason = str(error) or reason
             continue
-        if not complex_allowed and not constant and (_is_complex(one) or _is_complex(two)):
+        if real and (_is_complex(one) or _is_complex(two)):
             continue
-        if not _close(one, two) and not _difference_is_noise(first, second, point):
+        if not _close(one, two) and not _difference_is_noise(first, second, point, real):
             return Finding(False, "numeric", "different values at a random point")
         agreed += 1
         if agreed >= ENOUGH_POINTS:
@@ -130,12 +132,12 @@ def _agree_further(first: Node, second: Node) -> bool:
         return True
 
 
-def _difference_is_noise(first: Node, second: Node, point: int) -> bool:
+def _difference_is_noise(first: Node, second: Node, point: int, real: bool) -> bool:
     """Whether the difference goes away with more digits: both sides may be small remainders of large numbers."""
-    more = Evaluator(point, 5 * DIGITS)
+    more, less = Evaluator(point, 5 * DIGITS, real), Evaluator(point, DIGITS, real)
     try:
         precise = more.value(first) - more.value(second)
-        rough = Evaluator(point).value(first) - Evaluator(point).value(second)
+        rough = less.value(first) - less.value(second)
     except Unevaluated:
         return False
     return bool(abs(precise) <= abs(rough) * 10 ** -(DIGITS // 3))
@@ -143,8 +145,10 @@ def _difference_is_noise(first: Node, second: Node, point: int) -> bool:
 
 def _with_names_of(other: Node, node: Node) -> Node:
     """`node` with a constant of integration as `other` writes it, and sympy's `E` as the number where `other` has none."""
-    lacking = symbols(node) - symbols(other)
-    if lacking == {"c"} and symbols(other) - symbols(node) == {"C"}:
+    lacking, more = symbols(node) - symbols(other), symbols(other) - symbols(node)
+    if len(lacking) == len(more) == 1 and lacking | more <= {"k", "m", "n"} and _has_pi(node) and _has_pi(other):
+        node = substitute(node, {min(lacking): Symbol(min(lacking | more))})  # any whole number: k pi and n pi
+    if lacking == {"c"} and more == {"C"}:
         node = substitute(node, {"c": Symbol("C")})
     return substitute(node, {"E": E}) if "E" in lacking else node
 
@@ -236,8 +240,8 @@ def _residue(node: Node, prime: int) -> int:
 
 
 @lru_cache(maxsize=2048)
-def _evaluate(node: Node, point: int) -> Any:
-    return Evaluator(point).value(node)
+def _evaluate(node: Node, point: int, real: bool = False) -> Any:
+    return Evaluator(point, DIGITS, real).value(node)
 
 
 def _is_complex(value: Any) -> bool:
@@ -247,6 +251,10 @@ def _is_complex(value: Any) -> bool:
 
 def _close(one: Any, two: Any) -> bool:
     return bool(abs(one - two) <= max(abs(one), abs(two)) * 10 ** -(DIGITS - 20))
+
+
+def _has_pi(node: Node) -> bool:
+    return any(part == PI for part in walk(node))
 
 
 def _has_i(node: Node) -> bool:

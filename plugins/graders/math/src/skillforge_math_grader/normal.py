@@ -46,6 +46,17 @@ _UNICODE = str.maketrans(
     }
     | {"→": r"\to ", "⇒": r"\implies ", "⟨": r"\langle ", "⟩": r"\rangle ", "⌊": r"\lfloor ", "⌋": r"\rfloor "}
     | {"⌈": r"\lceil ", "⌉": r"\rceil ", "∑": r"\sum ", "∏": r"\prod ", "∫": r"\int ", "∨": r"\vee ", "∧": r"\wedge "}
+    | {
+        "˚": r"^\circ ",
+        "∙": r"\cdot ",
+        "∜": r"\sqrt[4] ",
+        "≡": r"\equiv ",
+        "⊥": r"\perp ",
+        "∥": r"\parallel ",
+        "Ø": r"\emptyset ",
+    }
+    | dict.fromkeys("‒—―", "-")
+    | dict.fromkeys("✅✓✔☑∎■□•", " ")
     | {"…": "...", "⋯": "...", "∣": "|", "𝑖": "i", "∠": r"\angle ", "△": r"\triangle ", "∆": r"\Delta "}
 )
 _GREEK = {
@@ -86,7 +97,7 @@ _PRICE = re.compile(r"\$(?=-?[0-9.])|(?<=[0-9])\$$")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
 _DEGREES = re.compile(r"\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z]))|\\textdegree(?![A-Za-z])")
 _NUMERIC_FRACTION = re.compile(
-    r"(?<![\^_])(?<![\^_] )\\frac ?(?:\{ ?(-?[0-9.,]++) ?\} ?\{ ?(-?[0-9.,]++) ?\}|([0-9])([0-9]))(?! ?\^)"
+    r"(?<![\^_])(?<![\^_] )\\frac ?(?:\{ ?(-?[0-9.,]++) ?\} ?\{ ?(-?[0-9.,]++) ?\}|([0-9])([0-9])(?![0-9]))(?! ?\^)"
 )
 _SINGLE_BRACED = re.compile(r"([_^]) ?\{ ?([0-9A-Za-z]) ?\}")
 _SPACES = re.compile(r"[\s~]+")

@@ -26,7 +26,9 @@ WHOLE_POINTS = 6
 class Evaluator:
     """Evaluates at one point with one precision. Values are mpmath's `mpf`, or `mpc` where they are not real."""
 
-    def __init__(self, point: int, digits: int = DIGITS) -> None:
+    def __init__(self, point: int, digits: int = DIGITS, real: bool = False) -> None:
+        """With `real`, roots and logarithms of negative numbers have no value."""
+        self._real = real
         self._context = _context(digits)
         self._point = point
         self._digits = digits
@@ -103,6 +105,8 @@ class Evaluator:
             return 1 / base
         if exponent and mp.mag(exponent) < -self._digits:
             raise Unevaluated("a root of a degree beyond the digits")
+        if self._real and mp.im(base) == 0 and base < 0 and not mp.isint(exponent):
+            raise Undefined("a root of a negative number")
         if exponent == 0.5:
             return mp.sqrt(base)
         if mp.mag(exponent) + mp.mag(mp.mag(base) or 1) > 40:

@@ -11,6 +11,7 @@ from skillforge_math_grader.tree import (
     Apply,
     Group,
     Node,
+    PlusMinus,
     Relation,
     SetExpression,
     Symbol,
@@ -59,6 +60,8 @@ def real_set(node: Node) -> RealSet:
             sets = [real_set(item) for item in items]
             both = _intersection(sets)
             return both if both.pieces else _union(sets)
+        case Relation((Symbol() as name, PlusMinus(term)), ("!=",)):
+            return _intersection([_of_relation(Relation((name, end), ("!=",))) for end in (term, negated(term))])
         case Symbol("mathbb R"):
             return RealSet((_piece(negated(INFINITY), False, INFINITY, False),))
         case Relation((Symbol(name), inner), ("in",)):

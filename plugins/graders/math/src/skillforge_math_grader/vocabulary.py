@@ -16,6 +16,10 @@ FUNCTIONS = {
     "lg": "log",
     "exp": "exp",
     "cis": "cis",
+    "sen": "sin",
+    "tg": "tan",
+    "ctg": "cot",
+    "arctg": "arctan",
     "gcd": "gcd",
     "GCD": "gcd",
     "lcm": "lcm",
@@ -102,7 +106,8 @@ PLAIN_BRACKETS = {r"\{": "{", r"\}": "}", r"\langle": "(", r"\rangle": ")"}
 INTRODUCTIONS = frozenset(
     (
         "is are be answer the final so thus therefore hence then about approximately roughly exactly get we "
-        "has have equals value equal to that area volume length of which"
+        "has have equals value equal to that area volume length of which there she he they it point points both either "
+        "solution solutions root roots total sum"
     ).split()
 )
 """Words before a value that say nothing about it."""

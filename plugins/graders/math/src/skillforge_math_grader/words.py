@@ -9,7 +9,10 @@ _ARTICLES = re.compile(r"\b(?:a|an|the)\b ?")
 _PUNCTUATION = re.compile(r"[\"'.,;:!?()\[\]{}*`$]+")
 _WORDS = re.compile(r"[A-Za-z']+(?:-[A-Za-z']{3,})*(?: [A-Za-z']+(?:-[A-Za-z']{3,})*)*")
 _LISTED = re.compile(r", and |, or |, ?| and | or |; ?")
+_OPENING = re.compile(r"^(?:there (?:is|are)|it|on|exactly|series) ")
 _SPACES = re.compile(r"\s+")
+
+_AGREEMENT = re.compile(r"(?i)(yes|no|true|false)(?:\s*[,.;:!]|\s+because\b)")
 
 _SYNONYMS = {
     synonym: meaning
@@ -17,8 +20,12 @@ _SYNONYMS = {
         "yes": "true|correct",
         "no": "false|incorrect",
         "undefined": "does not exist|dne|doesn t exist|not defined|no limit",
-        "no solution": "no solutions|no real solutions|no real solution|empty set|none exist|no such value|no such values",
-        "all real numbers": "all reals|any real number|real numbers",
+        "impossible": "not possible",
+        "diverges": "divergent",
+        "converges": "convergent",
+        "no solution": "no solutions|no real solutions|no real solution|empty set|emptyset|none exist|no such value|no such values",
+        "all real numbers": "all reals|reals|any real number|real numbers|set of all real numbers|set of real numbers",
+        "all integers": "integers",
         "infinitely many": "infinitely many solutions|infinite|infinite solutions",
         "neither": "neither even nor odd",
         "not enough information": "cannot be determined|can t be determined",
@@ -63,7 +70,13 @@ def fold(text: str) -> str:
 
 def is_words(text: str) -> bool:
     """Whether a normalised answer is made of words alone."""
-    return len(text) > 2 and _WORDS.fullmatch(text) is not None
+    return (len(text) > 2 or text in ("no", "No")) and _WORDS.fullmatch(text) is not None
+
+
+def agreement(text: str) -> str | None:
+    """`yes` or `no` where an answer begins with such a word and explains it: `No, 91 is 7 times 13`."""
+    found = _AGREEMENT.match(text)
+    return meaning(found[1].casefold()) if found else None
 
 
 def listed_words(text: str) -> list[str]:
@@ -74,6 +87,7 @@ def listed_words(text: str) -> list[str]:
 
 def meaning(folded: str) -> str:
     """The folded words, or the ones that stand for all of their synonyms."""
+    folded = _OPENING.sub("", folded)
     return _SYNONYMS.get(folded, folded)
 
 

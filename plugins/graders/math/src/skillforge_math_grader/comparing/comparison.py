@@ -8,7 +8,7 @@ from typing import Any
 
 from skillforge_math_grader.comparing.lists import compare_groups, compare_matrices
 from skillforge_math_grader.comparing.measures import compare_numerals, compare_quantities, compare_ratios
-from skillforge_math_grader.comparing.relations import compare_relations
+from skillforge_math_grader.comparing.relations import compare_relations, is_condition_list
 from skillforge_math_grader.comparing.signs import compare_signed, has_sign
 from skillforge_math_grader.comparing.texts import compare_texts
 from skillforge_math_grader.comparing.values import compare_expressions
@@ -48,6 +48,10 @@ class Comparison:
             return Finding(True, "identical", "the same expression")
         if isinstance(a, Text) or isinstance(b, Text):
             return compare_texts(self, a, b)
+        if is_condition_list(a) or is_condition_list(b):
+            finding = compare_relations(self, a, b)
+            if finding is not None:
+                return finding
         for kind, rule in _RULES:
             if isinstance(a, kind) or isinstance(b, kind):
                 finding = rule(self, a, b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
@@ -11,7 +12,7 @@ from skillforge_math_grader.comparing.relations import assigned_values
 from skillforge_math_grader.finding import Finding
 from skillforge_math_grader.identity import is_arithmetic, rational_value, substitute
 from skillforge_math_grader.realsets import Shapeless, real_set, same_set
-from skillforge_math_grader.tree import Add, Group, Matrix, Mul, Node, Number, Relation, Symbol, walk
+from skillforge_math_grader.tree import Add, Group, Matrix, Mul, Node, Number, Pow, Relation, Symbol, walk
 
 if TYPE_CHECKING:
     from skillforge_math_grader.comparing.comparison import Comparison
@@ -85,6 +86,10 @@ def compare_matrices(comparison: Comparison, a: Node, b: Node) -> Finding | None
     if isinstance(a, Relation) or isinstance(b, Relation):
         return None
     one, two = _rows(a), _rows(b)
+    if one is not None and two is None and is_arithmetic(b) and (vector := _components(b, max(len(one), len(one[0])))):
+        return compare_matrices(comparison, a, vector)
+    if two is not None and one is None and is_arithmetic(a) and (vector := _components(a, max(len(two), len(two[0])))):
+        return compare_matrices(comparison, vector, b)
     if one is None or two is None:
         return Finding(False, "matrix", "a matrix and something else")
     if (len(one), len(one[0])) != (len(two), len(two[0])):
@@ -102,6 +107,8 @@ def _rows(node: Node) -> Rows | None:
     match node:
         case Matrix(rows):
             return rows
+        case Pow(inner, Symbol("T" | "top" | "mathsf T" | "intercal")) if (rows := _rows(inner)) is not None:
+            return tuple(zip(*rows, strict=True))
         case Group("[", (Group(), *_), "]") if all(isinstance(item, Group) and item.items for item in node.items):
             rows = tuple(item.items for item in node.items if isinstance(item, Group))
             return rows if len({len(row) for row in rows}) == 1 else None
@@ -144,16 +151,22 @@ def _listed(group: Group) -> Sequence[Node]:
     first = items[0] if items else None
     if not (isinstance(first, Relation) and len(first.operands) == 2 and (assigned := assigned_values(first))):
         return items
-    name = assigned[0]
+    name = _stem(assigned[0])
     values: list[Node] = []
     for item in items:
         found = assigned_values(item) if isinstance(item, Relation) and len(item.operands) == 2 else None
         if found is None and not (len(values) and not isinstance(item, Relation)):
             return items
-        if found is not None and found[0] != name:
+        if found is not None and _stem(found[0]) != name:
             return items
         values.append(found[1][0] if found else item)
     return values
+
+
+def _stem(name: Node) -> Node:
+    """`x_1` and `x_2` are one unknown."""
+    found = re.fullmatch(r"([a-z])_[0-9]", name.name) if isinstance(name, Symbol) else None
+    return Symbol(found[1]) if found else name
 
 
 def _is_named(items: Sequence[Node]) -> bool:

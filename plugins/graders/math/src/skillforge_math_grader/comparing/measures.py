@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,13 @@ from skillforge_math_grader.units import convertible, find_unit
 
 if TYPE_CHECKING:
     from skillforge_math_grader.comparing.comparison import Comparison
+
+
+_NO_UNITS = re.compile(
+    r"(?i)\b(?:not|wrong|incorrect|false|undefined|below|too|at (?:most|least)|loss|lakh|crore|mil|score|gross|pi|squared|cubed"
+    r"|times|percent of)\b"
+)
+"""Words after a number that change what it says."""
 
 
 def compare_numerals(comparison: Comparison, a: Node, b: Node) -> Finding | None:
@@ -61,7 +69,7 @@ def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | No
         return comparison.nodes(measured, product)
     if unit == "degree" and any(part == PI for part in walk(bare)):
         return comparison.nodes(_radians(measured), bare)
-    if not comparison.policy.missing_units:
+    if not comparison.policy.missing_units or (unit and _NO_UNITS.search(unit)):
         return Finding(False, "units", "a unit on one side only")
     if unit and unit.startswith("mod "):
         return _congruent(one, two, unit)
@@ -143,7 +151,7 @@ def _radians(node: Node) -> Node:
 
 
 def _without_factor(node: Node, unit: str) -> Node | None:
-    if isinstance(node, Mul) and len(node.factors) > 1 and node.factors[-1] == Symbol(unit):
+    if isinstance(node, Mul) and len(node.factors) > 1 and _is_unit(node.factors[-1], unit):
         return Mul(node.factors[:-1]) if len(node.factors) > 2 else node.factors[0]
     return None
 
@@ -151,6 +159,14 @@ def _without_factor(node: Node, unit: str) -> Node | None:
 def _significant(digits: str) -> str:
     sign = "-" if digits.startswith("-") else ""
     return sign + (digits.removeprefix("-").lstrip("0") or "0")
+
+
+def _is_unit(factor: Node, unit: str) -> bool:
+    """Whether a letter is the unit, or another sign of it."""
+    if not isinstance(factor, Symbol):
+        return False
+    one, two = find_unit(factor.name, explicit=True), find_unit(unit, explicit=True)
+    return factor.name == unit or (one is not None and two is not None and convertible(one, two) == 1)
 
 
 def _value_in_base(numeral: Based) -> int | None:

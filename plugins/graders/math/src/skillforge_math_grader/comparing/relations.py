@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from skillforge_math_grader.finding import Finding
-from skillforge_math_grader.identity import is_arithmetic, proportional, real_value, symbols
+from skillforge_math_grader.identity import is_arithmetic, proportional, real_value, substitute, symbols
 from skillforge_math_grader.realsets import Shapeless, real_set, same_set
 from skillforge_math_grader.tree import (
     MINUS_ONE,
@@ -15,6 +15,7 @@ from skillforge_math_grader.tree import (
     Group,
     Node,
     Number,
+    Pow,
     Ratio,
     Relation,
     SetExpression,
@@ -22,6 +23,7 @@ from skillforge_math_grader.tree import (
     Text,
     negated,
     walk,
+    with_children,
 )
 from skillforge_math_grader.vocabulary import KNOWN_FUNCTIONS
 
@@ -35,10 +37,12 @@ _EQUALITIES = frozenset("=~")
 
 def compare_relations(comparison: Comparison, a: Node, b: Node) -> Finding | None:
     a, b = _members(a), _members(b)
-    if not isinstance(a, Relation | SetExpression | Symbol) and not isinstance(b, Relation | SetExpression | Symbol):
+    kinds = (Relation, SetExpression, Symbol)
+    if not (isinstance(a, kinds) or isinstance(b, kinds) or is_condition_list(a) or is_condition_list(b)):
         return comparison.nodes(a, b)
     if _is_condition(a) or _is_condition(b):
         return _conditions(comparison, a, b)
+    a, b = _each(a, b), _each(b, a)
     if isinstance(a, Relation) and isinstance(b, Relation):
         return _equations(comparison, a, b)
     if not (isinstance(a, Relation) or isinstance(b, Relation)):
@@ -52,6 +56,16 @@ def compare_relations(comparison: Comparison, a: Node, b: Node) -> Finding | Non
         return Finding(False, "equation", "the sides of an equation differ")
     findings = [comparison.nodes(*((value, other) if relation is a else (other, value))) for value in assigned[1]]
     return _chain(assigned[1], findings)
+
+
+def _each(node: Node, other: Node) -> Node:
+    """`a = b = c = 1` as (1, 1, 1), beside a tuple."""
+    match node:
+        case Relation((*names, value)) if len(names) > 1 and all(isinstance(name, Symbol) for name in names):
+            values = Group("(", (value,) * len(names), ")")
+            beside = other.operands[-1] if isinstance(other, Relation) else other
+            return values if isinstance(beside, Group) and beside.opening == "(" else node
+    return node
 
 
 def _chain(values: Sequence[Node], findings: list[Finding]) -> Finding:
@@ -70,9 +84,21 @@ def _equations(comparison: Comparison, a: Relation, b: Relation) -> Finding:
     one, two = assigned_values(a), assigned_values(b)
     if one is None or two is None or not comparison.policy.assignments:
         return Finding(False, "equation", "equations with different solutions")
-    if one[0] != two[0] and not isinstance(one[0], Apply | Text) and not isinstance(two[0], Apply | Text):
+    if one[0] == two[0] or isinstance(one[0], Text) or isinstance(two[0], Text):
+        return comparison.nodes(one[1][-1], two[1][-1])
+    if isinstance(one[0], Apply) and isinstance(two[0], Apply):
+        return _functions(comparison, one[0], one[1][-1], two[0], two[1][-1])
+    if not isinstance(one[0], Apply) and not isinstance(two[0], Apply):
         return Finding(False, "equation", "different unknowns")
     return comparison.nodes(one[1][-1], two[1][-1])
+
+
+def _functions(comparison: Comparison, name: Apply, value: Node, other_name: Apply, other: Node) -> Finding:
+    """`f(x) = 2x` and `f(t) = 2t`."""
+    match name, other_name:
+        case Apply(f, (Symbol(x),)), Apply(g, (Symbol(t),)) if f == g and x.islower() and t.islower():
+            return comparison.nodes(value, substitute(other, {t: Symbol(x)}))
+    return Finding(False, "equation", "different unknowns")
 
 
 def _conditions(comparison: Comparison, a: Node, b: Node) -> Finding:
@@ -98,10 +124,13 @@ def _conditions(comparison: Comparison, a: Node, b: Node) -> Finding:
 def _is_condition(node: Node) -> bool:
     if isinstance(node, Relation):
         return not _EQUALITIES.issuperset(node.operators)
-    if isinstance(node, Group) and not node.opening:
-        first = node.items[0] if node.items else None
-        return isinstance(first, Relation) and _is_condition(first)
-    return isinstance(node, SetExpression) or node == REALS
+    return isinstance(node, SetExpression) or node == REALS or is_condition_list(node)
+
+
+def is_condition_list(node: Node) -> bool:
+    """`x > 0 and x < 1`."""
+    first = node.items[0] if isinstance(node, Group) and not node.opening and node.items else None
+    return isinstance(first, Relation) and _is_condition(first)
 
 
 def assigned_values(relation: Relation) -> tuple[Node, tuple[Node, ...]] | None:
@@ -123,7 +152,7 @@ def assigned_values(relation: Relation) -> tuple[Node, tuple[Node, ...]] | None:
 def _members(node: Node) -> Node:
     """`x \\in \\{1, 2\\}` is the set."""
     match node:
-        case Relation((Symbol(), Group("{", _, "}") as values), ("in",)):
+        case Relation((Symbol() | Group("("), Group("{", _, "}") as values), ("in",)):
             return values
     return node
 
@@ -138,10 +167,19 @@ def _is_name(node: Node) -> bool:
         return all(map(_is_name, node.items))
     if isinstance(node, Apply) and node.function not in KNOWN_FUNCTIONS:
         return True
-    if not is_arithmetic(node) or any(isinstance(part, Number) and part != MINUS_ONE for part in walk(node)):
+    if not is_arithmetic(node) or any(
+        isinstance(part, Number) and part != MINUS_ONE for part in walk(_without_powers(node))
+    ):
         return False
     names = symbols(node)
-    return bool(names) and all(name[0].isupper() or len(name) > 1 for name in names)
+    return len(names) > 1 or (all(name[0].isupper() or len(name) > 1 for name in names) and bool(names))
+
+
+def _without_powers(node: Node) -> Node:
+    """`AB^2` as `AB`: a power is part of a name."""
+    if isinstance(node, Pow) and isinstance(node.exponent, Number):
+        return _without_powers(node.base)
+    return with_children(node, _without_powers)
 
 
 def _roughly(one: Node, two: Node) -> bool:

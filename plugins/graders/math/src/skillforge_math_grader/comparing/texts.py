@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING
 
 from skillforge_math_grader.comparing.relations import REALS, assigned_values
 from skillforge_math_grader.finding import Finding
-from skillforge_math_grader.tree import Group, Node, Relation, Text, letters
+from skillforge_math_grader.tree import INFINITY, Group, Node, Relation, Symbol, Text, letters, negated
 from skillforge_math_grader.words import meaning
 
 if TYPE_CHECKING:
     from skillforge_math_grader.comparing.comparison import Comparison
 
 _NOTHING = Group("{", (), "}")
-_IN_SYMBOLS = {"no solution": _NOTHING, "all real numbers": REALS}
+_IN_SYMBOLS = {
+    "no solution": _NOTHING,
+    "all real numbers": REALS,
+    "all integers": Symbol("mathbb Z"),
+    "infinitely many": INFINITY,
+    "negative infinity": negated(INFINITY),
+}
 
 
 def compare_texts(comparison: Comparison, a: Node, b: Node) -> Finding:

@@ -115,6 +115,15 @@ class Atoms(Functions):
         """A variable, or a function of that name: `f(2x)`, `P(x)`, but not `n(n+1)`."""
         if letter == "C" and self._token.value == "(" and self._ahead(2).value == ",":
             return Apply("binomial", self._arguments())
+        if self._token.value == "(" and letter.isupper() and self._holds_comma():
+            return self._atom()  # the point A(1, 2)
+        if (
+            letter in "pqruvwy"
+            and self._ahead(2).value == ")"
+            and self._ahead(3).value == "="
+            and self._token.value == "("
+        ):
+            return Apply(letter, self._arguments())
         if self._token.value == "(" and not self._token.spaced and (letter in "fgh" or letter.isupper()):
             inner, closing = self._ahead(), self._ahead(2)
             if letter in "fgh" or (closing.value == ")" and inner.kind in ("word", "number") and len(inner.value) == 1):
@@ -264,6 +273,17 @@ class Atoms(Functions):
             raise Unreadable("a crooked matrix")
         matrix = Matrix(tuple(rows))
         return Apply("det", (matrix,)) if name in ("vmatrix", "Vmatrix") else matrix
+
+    def _holds_comma(self) -> bool:
+        """Whether the bracket that opens here holds a comma of its own."""
+        depth = 0
+        for token in self._tokens[self._at :]:
+            depth += (token.value in ("(", "[", "{")) - (token.value in (")", "]", "}"))
+            if depth == 0:
+                return False
+            if depth == 1 and token.value == ",":
+                return True
+        return False
 
     def _holds_relations(self) -> bool:
         """Whether an equation stands before the next `\\end`."""
