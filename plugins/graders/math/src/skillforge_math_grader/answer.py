@@ -20,9 +20,24 @@ from skillforge_math_grader.words import fold, is_words, listed_words, number_in
 
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}|(?<=^0,)[0-9]+)")
 _INDIAN = re.compile(r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}")
+MAX_PROSE = 300
+_WORD = r"[^\W\d_]++(?:['-][^\W\d_]++)?+"
 _SENTENCE = re.compile(
-    rf"[A-Z][a-z]*(?: [A-Za-z']+)+ {DOLLAR}?(?P<number>-?[0-9][0-9,]*(?:\.[0-9]+)?(?:/[0-9]+)?)%?(?: [A-Za-z]+)*"
+    rf"(?P<before>(?:{_WORD}(?:,? | ?[:：] ?))++)"
+    rf"{DOLLAR}?(?P<measure>-?[0-9][0-9,]*+(?:\.[0-9]++)?(?:/[0-9]++)?%?(?: {_WORD})*+)"
 )
+"""Words, one number, words: `She has 12 apples left`."""
+
+_VALUE_OF = re.compile(
+    r"(?:(?:\\?[A-Za-z]+|\\\|)(?:[^=()]|\([^()]*\))*[(\[|](?:[^=()]|\([^()]*\))*"
+    r"|\\(?:max|min|lim|sum|int|text|mathrm|operatorname)(?![A-Za-z])(?:[^=()]|\([^()]*\))*"
+    r"|\[[A-Z]+\]) ?= ?(?P<value>-?[0-9\\][^=]*)"
+)
+"""The value of what is named: `P(X = 3) = 1/2`, `[ABC] = 42`, `\\max f = 12`."""
+
+_TWICE = re.compile(r"([^()]*[0-9}]) ?\(([^()]*[0-9}%])\)")
+"""`0.75 (3/4)`."""
+
 _DENIAL = re.compile(r"(?i)\b(?:not|no|never|less|than|wrong|incorrect|except|or|between|at|nor|neither|if)\b|n't")
 _LEADING_ZERO = re.compile(",0[0-9]")
 _BASED = re.compile(
@@ -59,16 +74,17 @@ def read(answer: str) -> Answer:
         return Answer(answer, answer, Text(answer), "it is nested too deep")
 
 
-def other_reading(answer: str) -> Answer | None:
+def other_reading(answer: str, prose: bool) -> Answer | None:
     """`12,345` as two numbers where the first reading took it for one, and the other way round; `1,22` as a decimal.
 
-    `12,34,567` as a number in the Indian manner; the one number in a sentence: `She has 12 apples left`.
+    `12,34,567` as a number in the Indian manner; with `prose`, what a sentence or a name
+    says: `She has 12 apples left`, `P(A) = 1/2`.
     """
     if len(answer) > MAX_CHARS:
         return None
     text = _undressed(answer)
-    if (sentence := _SENTENCE.fullmatch(text)) and not _DENIAL.search(text):
-        return _read(sentence["number"])
+    if prose and len(text) <= MAX_PROSE and (said := _said(text)) is not None:
+        return said
     if "," not in answer:
         return None
     if _INDIAN.fullmatch(text):
@@ -79,7 +95,8 @@ def other_reading(answer: str) -> Answer | None:
         return None
     try:
         node = parse(text, join_groups=False)
-        return None if text[:1] in "([{\\" and not isinstance(node, Group) else Answer(text, text, node)
+        listed = isinstance(node, Group) and len(node.items) > 1
+        return None if text[:1] in "([{\\" and not listed else Answer(text, text, node)
     except (Unreadable, RecursionError):
         return None
 
@@ -103,6 +120,30 @@ def _read(answer: str) -> Answer:
 
 
 _read_cached = lru_cache(maxsize=4096)(_read)
+
+
+def _said(text: str) -> Answer | None:
+    """The value in a sentence, after a name, or written twice."""
+    if (sentence := _SENTENCE.fullmatch(text)) and _is_prose(sentence["before"]) and not _DENIAL.search(text):
+        return _read(sentence["measure"])
+    if (value := _VALUE_OF.fullmatch(text)) is not None:
+        return _read(value["value"])
+    if (twice := _TWICE.fullmatch(text)) is not None:
+        one, two = read_number(normalise(twice[1])), read_number(normalise(twice[2]))
+        return _read(twice[1]) if one is not None and two is not None and _value(one) == _value(two) else None
+    return None
+
+
+def _is_prose(words: str) -> bool:
+    names = re.findall(_WORD, words)
+    return any(len(name) > 2 for name in names) and not any(name in known.FUNCTIONS for name in names)
+
+
+def _value(node: Node) -> Fraction | None:
+    """The value of a number, also of one in percent."""
+    if isinstance(node, Quantity) and node.unit == "%" and isinstance(node.value, Number):
+        return node.value.value / 100
+    return node.value if isinstance(node, Number) else None
 
 
 def _undressed(answer: str) -> str:

@@ -131,7 +131,10 @@ def _honest(finding: Finding, one: Answer, two: Answer) -> Finding:
 def _other_readings(expected: str, predicted: str, policy: Policy) -> Finding | None:
     """`1,234` may be two numbers where the other side is a list."""
     one, two = read(expected), read(predicted)
-    for first, second in ((other_reading(expected), two), (one, other_reading(predicted))):
+    for first, second in (
+        (other_reading(expected, policy.missing_units), two),
+        (one, other_reading(predicted, policy.missing_units)),
+    ):
         if first is None or second is None or isinstance(first.node, Group) != isinstance(second.node, Group):
             continue
         if (finding := _shapes(first, second, policy)).equal:

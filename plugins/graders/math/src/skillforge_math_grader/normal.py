@@ -56,6 +56,7 @@ _UNICODE = str.maketrans(
         "Ø": r"\emptyset ",
     }
     | dict.fromkeys("‒—―", "-")
+    | {"ℓ": r"\ell ", "ℏ": r"\hbar "}
     | dict.fromkeys("✅✓✔☑∎■□•", " ")
     | {"…": "...", "⋯": "...", "∣": "|", "𝑖": "i", "∠": r"\angle ", "△": r"\triangle ", "∆": r"\Delta "}
 )
@@ -97,7 +98,7 @@ _PRICE = re.compile(r"\$(?=-?[0-9.])|(?<=[0-9])\$$")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z]{2})")
 _DEGREES = re.compile(r"\^ ?(?:\{ ?\\circ ?\}|\\circ(?![A-Za-z]))|\\textdegree(?![A-Za-z])")
 _NUMERIC_FRACTION = re.compile(
-    r"(?<![\^_])(?<![\^_] )\\frac ?(?:\{ ?(-?[0-9.,]++) ?\} ?\{ ?(-?[0-9.,]++) ?\}|([0-9])([0-9])(?![0-9]))(?! ?\^)"
+    r"(?<![\^_/])(?<![\^_/] )\\frac ?(?:\{ ?(-?[0-9.,]++) ?\} ?\{ ?(-?[0-9.,]++) ?\}|([0-9])([0-9]))(?! ?[\^!0-9])"
 )
 _SINGLE_BRACED = re.compile(r"([_^]) ?\{ ?([0-9A-Za-z]) ?\}")
 _SPACES = re.compile(r"[\s~]+")

@@ -11,6 +11,13 @@ def _without_points(found: re.Match[str]) -> str:
 
 
 _EXPLANATION = r"^(.*[^\s,;(])[\s,;(]+(?:\\text ?\{{ ?)?{}\b.*$"
+_ALL_REAL_BUT = r"^\s*all real(?: number)?s (?:except|but)(?: for)? (?:[a-z] ?= ?)?(.+)$"
+_NAMED_FIGURE = (
+    r"^\s*(?:\\(?:overline|angle|triangle)(?![A-Za-z])|∠|△"
+    r"|(?:\\text ?\{ ?)?(?:[Pp]oint|[Ll]ine|[Ss]egment|[Tt]riangle|[Aa]ngle) ?\}?)"
+    r"\s*\{?([A-Z]{1,4}|[a-z])\}?\s*$"
+)
+_OHMS = r"(?<=[0-9}])[\s\\,;]*(?:\\(?:text|mathrm) ?\{ ?([kM]?) ?\}|([kM]?))[\s\\,]*(?:\\Omega|Ω)(?![A-Za-z])"
 _OF_INTEGERS = (
     r"(?<=\S)(?:\s*[,;(]|\s*\\q?quad|\s+\()\s*\(?\s*(?:\\text ?\{ ?(?:where|for) ?\})?\s*"
     r"[a-z]\s*\\in\s*\\(?:mathbb|mathbf|Bbb) ?\{?[ZN]\}?[+*^]*\s*\)?\s*$"
@@ -40,11 +47,15 @@ _RESPELLINGS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], 
         ("only", r"^only\s+|\s+only\s*$", ""),
         (r"\in", _OF_INTEGERS, ""),
         ("all ", r"^\s*all (?:positive |real |natural )*(?:integers|numbers|reals) (?=[a-z] ?(?:\\[gln]e|[<>=]))", ""),
-        (
-            "all real",
-            r"^\s*all real(?: number)?s (?:except|but)(?: for)? (?:[a-z] ?= ?)?(.+)$",
-            r"\\mathbb{R}\\setminus\\{\1\\}",
-        ),
+        ("all real", _ALL_REAL_BUT, r"\\mathbb{R}\\setminus\\{\1\\}"),
+        ("nonzero real", r"^\s*(?:all )?nonzero real(?: number)?s\s*$", r"\\mathbb{R}\\setminus\\{0\\}"),
+        ("positive real", r"^\s*(?:all )?positive real(?: number)?s\s*$", r"(0,\\infty)"),
+        ("negative real", r"^\s*(?:all )?negative real(?: number)?s\s*$", r"(-\\infty,0)"),
+        (r"\begin", r"\\(?:begin|end) ?\{(?:equation|gather|displaymath|math)\*?\}", ""),
+        (")", r"^\s*\([a-z](?:, ?[a-z])+\) ?= ?(?=.*\()", ""),  # (x, y) = (1, 2) or (2, 1)
+        *((mark, _NAMED_FIGURE, r"\1") for mark in ("overline", "ngle", "oint", "ine ", "egment", "∠", "△")),
+        ("答", r"^\s*(?:最终)?答案?(?:是|为)?\s*[:：]?\s*(?=[-\\$0-9(])", ""),
+        *((mark, r"(?<=[0-9])\s*[\u3002\u4e00-\u9fff]+\s*$", "") for mark in "。个元只米人天岁块本张条次年"),
         ("\\", r"\\(?:checkmark|blacksquare|square|Box|qed)\s*$", ""),
         ("\\", r"\\(?:bf|rm|it|sf|tt|mathord|mathop|underline)(?![A-Za-z])", ""),
         ("space", r"\\[hv]space\*? ?\{[^{}]*\}", " "),
@@ -62,6 +73,9 @@ _RESPELLINGS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], 
             r"\\frac ?\{ ?\\(?:text|mathrm) ?\{ ?([A-Za-z]+) ?\} ?\} ?\{ ?\\(?:text|mathrm) ?\{ ?([A-Za-z]+) ?\} ?\}",
             r"\\text{\1/\2}",
         ),
+        (r"\mu", r"(?<=[0-9}])[\s\\,]*\\mu ?([mFsgAVWLTHC])(?![A-Za-z])", r" \\text{µ\1}"),
+        ("Ω", _OHMS, r" \\text{\1\2ohm}"),
+        ("Omega", _OHMS, r" \\text{\1\2ohm}"),
         # Numbers
         (" in ", r"^\s*([0-9]+) in ([0-9]+)\s*$", r"\1/\2"),
         (" out of ", r"^\s*([0-9]+) out of ([0-9]+)\s*$", r"\1/\2"),

@@ -107,7 +107,7 @@ INTRODUCTIONS = frozenset(
     (
         "is are be answer the final so thus therefore hence then about approximately roughly exactly get we "
         "has have equals value equal to that area volume length of which there she he they it point points both either "
-        "solution solutions root roots total sum"
+        "solution solutions root roots total sum center centre vertex focus at slope radius midpoint"
     ).split()
 )
 """Words before a value that say nothing about it."""

@@ -12,7 +12,7 @@ _LISTED = re.compile(r", and |, or |, ?| and | or |; ?")
 _OPENING = re.compile(r"^(?:there (?:is|are)|it|on|exactly|series) ")
 _SPACES = re.compile(r"\s+")
 
-_AGREEMENT = re.compile(r"(?i)(yes|no|true|false)(?:\s*[,.;:!]|\s+because\b)")
+_AGREEMENT = re.compile(r"(?i)(yes|no|true|false)(?:\s*[,.;:!]|\s+because\b)(?!.*\b(?:yes|no|true|false)\b)")
 
 _SYNONYMS = {
     synonym: meaning
@@ -23,7 +23,8 @@ _SYNONYMS = {
         "impossible": "not possible",
         "diverges": "divergent",
         "converges": "convergent",
-        "no solution": "no solutions|no real solutions|no real solution|empty set|emptyset|none exist|no such value|no such values",
+        "no solution": "no solutions|no real solutions|no real solution|empty set|emptyset|none exist|no such value"
+        "|no such values",
         "all real numbers": "all reals|reals|any real number|real numbers|set of all real numbers|set of real numbers",
         "all integers": "integers",
         "infinitely many": "infinitely many solutions|infinite|infinite solutions",
@@ -70,7 +71,7 @@ def fold(text: str) -> str:
 
 def is_words(text: str) -> bool:
     """Whether a normalised answer is made of words alone."""
-    return (len(text) > 2 or text in ("no", "No")) and _WORDS.fullmatch(text) is not None
+    return (len(text) > 2 or text in ("no", "No", "NO")) and _WORDS.fullmatch(text) is not None
 
 
 def agreement(text: str) -> str | None:

@@ -107,6 +107,14 @@ def _rows(node: Node) -> Rows | None:
     match node:
         case Matrix(rows):
             return rows
+        case Group("", items) if len(items) > 1 and _is_named(items):
+            return (
+                tuple(
+                    assigned[1][-1]
+                    for item in items
+                    if isinstance(item, Relation) and (assigned := assigned_values(item))
+                ),
+            )
         case Pow(inner, Symbol("T" | "top" | "mathsf T" | "intercal")) if (rows := _rows(inner)) is not None:
             return tuple(zip(*rows, strict=True))
         case Group("[", (Group(), *_), "]") if all(isinstance(item, Group) and item.items for item in node.items):

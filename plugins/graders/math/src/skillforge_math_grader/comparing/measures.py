@@ -10,6 +10,7 @@ from skillforge_math_grader.finding import Finding
 from skillforge_math_grader.identity import is_arithmetic, rational_value
 from skillforge_math_grader.tree import (
     PI,
+    Apply,
     Based,
     Group,
     Matrix,
@@ -35,6 +36,16 @@ _NO_UNITS = re.compile(
     r"|times|percent of)\b"
 )
 """Words after a number that change what it says."""
+
+
+_CONTRARY = tuple(
+    frozenset(words.split())
+    for words in (
+        "increase decrease", "profit loss", "gain loss", "north south east west", "left right", "up down", "early late",
+        "clockwise counterclockwise", "ago later", "bc ad", "bce ce", "positive negative", "above below", "wins losses",
+        "rows columns", "before after", "more fewer less", "n s", "e w",
+    )
+)  # fmt: skip
 
 
 def compare_numerals(comparison: Comparison, a: Node, b: Node) -> Finding | None:
@@ -67,7 +78,7 @@ def compare_quantities(comparison: Comparison, a: Node, b: Node) -> Finding | No
     measured, bare = (one, two) if unit_a else (two, one)
     if unit and (product := _without_factor(bare, unit)) is not None:  # 5m is a length beside 5 \text{ m}
         return comparison.nodes(measured, product)
-    if unit == "degree" and any(part == PI for part in walk(bare)):
+    if unit == "degree" and any(part == PI or _is_angle(part) for part in walk(bare)):
         return comparison.nodes(_radians(measured), bare)
     if not comparison.policy.missing_units or (unit and _NO_UNITS.search(unit)):
         return Finding(False, "units", "a unit on one side only")
@@ -95,6 +106,8 @@ def _same_units(comparison: Comparison, one: Node, unit_a: str, two: Node, unit_
     if unit_a.startswith("mod ") or unit_b.startswith("mod "):
         return Finding(False, "units", "different moduli")
     known_a, known_b = find_unit(unit_a, explicit=True), find_unit(unit_b, explicit=True)
+    if _are_contrary(unit_a, unit_b):
+        return Finding(False, "units", f"{unit_a} and {unit_b} are contrary")
     if known_a is None or known_b is None:
         finding = comparison.nodes(one, two)
         return finding._replace(reason=f"{finding.reason}; the units are not in the table")
@@ -102,6 +115,12 @@ def _same_units(comparison: Comparison, one: Node, unit_a: str, two: Node, unit_
     if factor is None:
         return Finding(False, "units", f"{unit_a} and {unit_b} measure different things")
     return comparison.nodes(one if factor == 1 else Mul((one, Number(factor))), two)
+
+
+def _are_contrary(one: str, two: str) -> bool:
+    """`5 km north` and `5 km south`."""
+    words_a, words_b = set(one.lower().split()), set(two.lower().split())
+    return any((words_a & pair) and (words_b & pair) and (words_a & pair) != (words_b & pair) for pair in _CONTRARY)
 
 
 def _congruent(one: Node, two: Node, modulus: str) -> Finding:
@@ -159,6 +178,10 @@ def _without_factor(node: Node, unit: str) -> Node | None:
 def _significant(digits: str) -> str:
     sign = "-" if digits.startswith("-") else ""
     return sign + (digits.removeprefix("-").lstrip("0") or "0")
+
+
+def _is_angle(node: Node) -> bool:
+    return isinstance(node, Apply) and node.function.startswith("arc")
 
 
 def _is_unit(factor: Node, unit: str) -> bool:

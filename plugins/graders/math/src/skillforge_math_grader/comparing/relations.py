@@ -13,6 +13,7 @@ from skillforge_math_grader.tree import (
     Add,
     Apply,
     Group,
+    Mul,
     Node,
     Number,
     Pow,
@@ -42,7 +43,10 @@ def compare_relations(comparison: Comparison, a: Node, b: Node) -> Finding | Non
         return comparison.nodes(a, b)
     if _is_condition(a) or _is_condition(b):
         return _conditions(comparison, a, b)
-    a, b = _each(a, b), _each(b, a)
+    if (values := _each(a, b)) is not None:
+        return comparison.nodes(values, b.operands[-1] if isinstance(b, Relation) else b)
+    if (values := _each(b, a)) is not None:
+        return comparison.nodes(a.operands[-1] if isinstance(a, Relation) else a, values)
     if isinstance(a, Relation) and isinstance(b, Relation):
         return _equations(comparison, a, b)
     if not (isinstance(a, Relation) or isinstance(b, Relation)):
@@ -58,14 +62,14 @@ def compare_relations(comparison: Comparison, a: Node, b: Node) -> Finding | Non
     return _chain(assigned[1], findings)
 
 
-def _each(node: Node, other: Node) -> Node:
+def _each(node: Node, other: Node) -> Node | None:
     """`a = b = c = 1` as (1, 1, 1), beside a tuple."""
     match node:
         case Relation((*names, value)) if len(names) > 1 and all(isinstance(name, Symbol) for name in names):
             values = Group("(", (value,) * len(names), ")")
             beside = other.operands[-1] if isinstance(other, Relation) else other
-            return values if isinstance(beside, Group) and beside.opening == "(" else node
-    return node
+            return values if isinstance(beside, Group) and beside.opening == "(" else None
+    return None
 
 
 def _chain(values: Sequence[Node], findings: list[Finding]) -> Finding:
@@ -88,7 +92,8 @@ def _equations(comparison: Comparison, a: Relation, b: Relation) -> Finding:
         return comparison.nodes(one[1][-1], two[1][-1])
     if isinstance(one[0], Apply) and isinstance(two[0], Apply):
         return _functions(comparison, one[0], one[1][-1], two[0], two[1][-1])
-    if not isinstance(one[0], Apply) and not isinstance(two[0], Apply):
+    variables = symbols(one[0]) & symbols(two[0])  # f(x) = x + 1 is no equation of x
+    if variables or (not isinstance(one[0], Apply) and not isinstance(two[0], Apply)):
         return Finding(False, "equation", "different unknowns")
     return comparison.nodes(one[1][-1], two[1][-1])
 
@@ -172,7 +177,10 @@ def _is_name(node: Node) -> bool:
     ):
         return False
     names = symbols(node)
-    return len(names) > 1 or (all(name[0].isupper() or len(name) > 1 for name in names) and bool(names))
+    if names and all(name[0].isupper() or len(name) > 1 for name in names):
+        return True
+    parts = node.terms if isinstance(node, Add) else node.factors if isinstance(node, Mul) else ()
+    return len(parts) == len(names) > 1 and all(isinstance(part, Symbol) for part in parts)  # m + n
 
 
 def _without_powers(node: Node) -> Node:

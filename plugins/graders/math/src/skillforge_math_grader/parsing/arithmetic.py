@@ -101,7 +101,9 @@ class Arithmetic(Atoms):
                 return False
             if value in known.FUNCTIONS or value in known.CONSTANTS:
                 return True
-            return not (len(value) > 1 and self._follows_number() and find_unit(value, explicit=spaced))
+            return not (
+                len(value) > 1 and not self._depth and self._follows_number() and find_unit(value, explicit=spaced)
+            )
         if kind == "macro":
             return not (
                 value in known.RELATIONS
