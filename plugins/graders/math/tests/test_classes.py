@@ -65,6 +65,27 @@ EQUAL = {
         (r"\frac{2}{3}x", "2x/3"),
         ("x^3 - 1", "(x-1)(x^2+x+1)"), (r"11z^{7}(5+11z^{7})", "11z^7(11z^7+5)"), ("a_1 + a_2", "a_{2} + a_{1}"),
     ],
+    "around an answer": [
+        ("12", "<answer>12</answer>"), ("12", "### 12"), ("12", r"\therefore 12"), ("12", r"{\bf 12}"),
+        ("12", r"12 \checkmark"),
+        ("12", "There are 12 ways."), ("12", "She has 12 apples left."), ("12", "Total: 12"), ("12", "Ответ: 12"),
+        ("12", "12。"),
+        ("3", "x = 3, since x > 0"), ("3", r"x+1=4 \Rightarrow x=3"), ("3", "n = 3 only"), ("12", "m+n=12"),
+        (r"\frac12", r"P(X=3)=\frac12"), ("42", "[ABC] = 42"), ("3/4", "0.75 (3/4)"), (r"\frac{1}{2}", r"\frac{1}{2"),
+        (r"\text{No}", "No, 91 is 7 times 13"), (r"\text{Yes}", "(Yes)"), (r"\text{no solution}", "There is no solution."),
+    ],
+    "other notations": [
+        (r"\binom{5}{2}", "5 choose 2"), (r"\binom{5}{2}", "{}^5C_2"), (r"\binom{5}{2}", "C_5^2"), (r"\frac16", "0.1(6)"),
+        ("1/36", "1 in 36"), ("1011_2", "0b1011"), (r"\sqrt{10}", "math.sqrt(10)"), (r"\frac12", r"\nicefrac{1}{2}"),
+        (r"\begin{pmatrix}1\\-2\end{pmatrix}", "(1,-2)^T"), (r"\begin{pmatrix}1\\-2\end{pmatrix}", r"\mathbf{i}-2\mathbf{j}"),
+        (r"\arctan 1", r"45^\circ"), (r"100\ \Omega", "0.1 kΩ"), (r"\frac{2 G M}{c^2}", r"\frac{2GM}{c^{2}}"),
+        ("(3,4)", "A(3,4)"),
+        (r"x=k\pi", r"x = n\pi, n\in\mathbb{Z}"), ("f(x)=3x+2", "f(t)=3t+2"), ("(1,1,1)", "a=b=c=1"),
+        ("[0,1)", r"x\ge 0 \text{ and } x<1"),
+        (r"(-\infty,-3)\cup(-3,3)\cup(3,\infty)", r"x \neq \pm 3"), ("2, 3", "x_1=3, x_2=2"),
+        (r"\sqrt{x}\sqrt{y}", r"\sqrt{xy}"),
+        ("105", "a hundred and five"), ("5/2", "two and a half"), (r"\sin x", "sin x"), ("1000000", "1.000.000"),
+    ],
     "values that are zero": [
         ("0", r"\sin(\pi)"), ("0", r"\cos 90^\circ"), (r"\ln 2 + \ln 3 - \ln 6", "0"), (r"(0, 1)", r"(\cos\frac{\pi}{2}, 1)"),
     ],
@@ -163,6 +184,15 @@ DIFFERENT = {
     "degrees": [("60", r"\frac{\pi}{3}"), (r"60^\circ", r"60 \text{ radians}")],
     "units": [(r"12\text{ cm}", r"12\text{ m}"), ("12 cm", "12 cm^2"), ("1.2 m", "120"), ("5 hours", "5 minutes")],
     "times and dates": [("12:00", "1:00"), ("4:30 a.m.", "4:30 p.m."), ("June 20", "July 20")],
+    "said with a number": [
+        ("5", "5 is wrong"), ("5", "half of 5"), ("5", "not 5"), ("5", "5 squared"), ("5 km north", "5 km south"),
+        (r"\text{Yes}", "Yes, no"),
+    ],
+    "other functions": [
+        ("f(x)=2x", "f'(x)=2x"), ("f(3)=5", "f(4)=5"), ("f(x)=x+1", "x=x+1"), (r"\sin A=0.5", r"\cos A=0.5"), ("4", "x^2=4"),
+    ],
+    "fractions in a row": [(r"1/\frac{1}{2}", "1/1/2"), (r"\frac125", "1/25"), (r"\frac{1}{2}3", r"\frac{1}{23}"),
+        ("1234", "(1,234)")],
     "almost zero": [("0", r"e^{-400}"), ("0", r"\sqrt{10^{100}+1} - 10^{50}"), ("0", r"\sin(3.14159265358979)")],
     "names": [("E", "5"), ("2E", "3e"), (r"\text{VW}", "wv")],
     "radicals": [

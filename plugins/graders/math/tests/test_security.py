@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skillforge_math_grader import check
+from skillforge_math_grader import check, extract
 from skillforge_math_grader.policy import POLICIES, PRESETS
 
 MARK = "MARK"
@@ -149,3 +149,26 @@ def test_no_constant_answer_is_right_for_many_golds() -> None:
     assert len(set(GOLDS)) >= 120
     for answer in CONSTANT_ANSWERS:
         assert [gold for gold in GOLDS if check(gold, answer).equal] == [], answer
+
+
+LONG = [
+    "|", "[A", "(1)", "{", "}", r"\frac{1}{", r"\boxed{", "a, ", "12 a ", "<a,", r"\quad 1", "C_1", r"\begin{",
+    r"0\cdot\sin(x_{1})+", r"1 \Omega", "\n", "Q: ",
+]  # fmt: skip
+NESTED = [
+    r"\sum_{a=1}^{2000}\sum_{b=1}^{2000}\sum_{c=1}^{2000}1", r"\begin{pmatrix}x&2\\3&4\end{pmatrix}" * 20,
+    r"\{" + ",".join(r"\{" + ",".join(map(str, range(10, 60 + row))) + r"\}" for row in range(50)) + r"\}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [*(piece * (18_000 // len(piece)) for piece in LONG), *NESTED])
+def test_what_would_take_long_is_given_up(text: str) -> None:
+    """Each took from seconds to hours once."""
+    for other in ("5", text + "5"):
+        assert not check(other, text).equal
+    extract(text)
+
+
+def test_verdicts_do_not_depend_on_what_was_asked_before() -> None:
+    pair = ("1", r"\sum_{k=1}^{\infty}\frac{1}{2^k}")
+    assert all(check(*pair, "nemo-2024").equal for _ in range(30))

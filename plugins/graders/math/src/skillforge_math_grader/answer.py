@@ -29,16 +29,22 @@ _SENTENCE = re.compile(
 """Words, one number, words: `She has 12 apples left`."""
 
 _VALUE_OF = re.compile(
-    r"(?:(?:\\?[A-Za-z]+|\\\|)(?:[^=()]|\([^()]*\))*[(\[|](?:[^=()]|\([^()]*\))*"
+    r"(?:(?:\\?[A-Za-z]+|\\\|)[^=()\[\]|]*(?:\([^()]*\)|\[[^\[\]]*\]|\|)(?:[^=()]|\([^()]*\))*"
     r"|\\(?:max|min|lim|sum|int|text|mathrm|operatorname)(?![A-Za-z])(?:[^=()]|\([^()]*\))*"
-    r"|\[[A-Z]+\]) ?= ?(?P<value>-?[0-9\\][^=]*)"
+    r"|\[[A-Z]+\]) ?= ?(?P<value>(?:[-0-9./ {}^,%()]|\\[dt]?frac|\\sqrt|\\pi)+)"
 )
 """The value of what is named: `P(X = 3) = 1/2`, `[ABC] = 42`, `\\max f = 12`."""
 
 _TWICE = re.compile(r"([^()]*[0-9}]) ?\(([^()]*[0-9}%])\)")
 """`0.75 (3/4)`."""
 
-_DENIAL = re.compile(r"(?i)\b(?:not|no|never|less|than|wrong|incorrect|except|or|between|at|nor|neither|if)\b|n't")
+_DENIAL = re.compile(
+    r"(?i)\b(?:not|no|none|never|less|than|wrong|incorrect|except|or|between|at|nor|neither|if|half|twice|double|triple|minus"
+    r"|negative|plus|times|divided|by|lambda|(?<!total )of|jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec"
+    r"|january|february|march|april|august|september|october|november|december)\b|n't"
+)
+"""Words with which a sentence says something else than its number."""
+
 _LEADING_ZERO = re.compile(",0[0-9]")
 _BASED = re.compile(
     r"(?P<digits>-?[0-9A-Fa-f]{1,200}(?:\.[0-9A-Fa-f]{1,200})?)"

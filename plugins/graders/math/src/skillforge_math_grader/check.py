@@ -12,7 +12,7 @@ from skillforge_math_grader.effort import one_pair
 from skillforge_math_grader.finding import OUTCOMES, Finding, Heard, Outcome, listening, stage
 from skillforge_math_grader.identity import forget
 from skillforge_math_grader.policy import POLICIES, PRESETS, Policy
-from skillforge_math_grader.tree import Group, describe
+from skillforge_math_grader.tree import Group, Relation, describe
 from skillforge_math_grader.words import agreement, date_of, fold, meaning, same_time, time_of
 
 _WHOLE = re.compile(r"(\$?)(-?[0-9]{1,18})\1")
@@ -131,10 +131,8 @@ def _honest(finding: Finding, one: Answer, two: Answer) -> Finding:
 def _other_readings(expected: str, predicted: str, policy: Policy) -> Finding | None:
     """`1,234` may be two numbers where the other side is a list."""
     one, two = read(expected), read(predicted)
-    for first, second in (
-        (other_reading(expected, policy.missing_units), two),
-        (one, other_reading(predicted, policy.missing_units)),
-    ):
+    prose = policy.missing_units and not (isinstance(one.node, Relation) and isinstance(two.node, Relation))
+    for first, second in ((other_reading(expected, prose), two), (one, other_reading(predicted, prose))):
         if first is None or second is None or isinstance(first.node, Group) != isinstance(second.node, Group):
             continue
         if (finding := _shapes(first, second, policy)).equal:

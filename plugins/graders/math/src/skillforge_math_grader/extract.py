@@ -62,6 +62,10 @@ _NUMBER_WITH_UNIT = re.compile(r"[\s*$€£+−-]*+[0-9][0-9.,/]*+(?<![.,])%?+(?
 _COUNTED = re.compile(r"[\s*]*+(?:[0-9]++[.)]|(?:answer|case|conclusion|final|part|solution|step)\b)", re.IGNORECASE)
 _EMPTY_BOX = re.compile(r"\\(?:boxed|fbox)\s*+(?:\{\s*+\}?)?")
 
+_NEXT_QUESTION = re.compile(r"\n[ \t]*+(?:Q|Question|Problem|Exercise) ?\d{0,3} ?[:.]")
+"""Where a model that has answered goes on with a question of its own."""
+
+_STATEMENTS = frozenset(["boxed list", "boxed", "####", "answer phrase", "choice statement"])
 _JOINED = re.compile(r"\s*(?:,|;)?\s*(?:\b(?:and|or)\b)?\s*")
 _ARE = re.compile(r"\bare:?\s*$")
 _ASSIGNED = re.compile(r"([A-Za-z])(?:_\{?\w+\}?)?\s*=[^=]*$")
@@ -71,7 +75,8 @@ def extract(text: str, kind: Kind = "math", rules: Sequence[str] | None = None) 
     """The final answer in `text`, by the most trusted of `rules` that finds one. Raises ValueError for an unknown rule.
 
     Private reasoning does not count: reading starts after the last `</think>` and ends at a `<think>` that is never
-    closed, or at the end of a turn (`<|im_end|>`). Of what is left, the last `MAX_READ` characters are read. The rules,
+    closed, or at the end of a turn (`<|im_end|>`); after an answer that is
+    stated, also at a next question (`Q: ...`). Of what is left, the last `MAX_READ` characters are read. The rules,
     the most trusted first:
 
     - `boxed list`: the last boxes (`\\boxed`, `\\fbox`, `\\framebox`) if only commas, `and`, `or` and blanks part them;
@@ -104,13 +109,18 @@ def extract(text: str, kind: Kind = "math", rules: Sequence[str] | None = None) 
     end = min((at for mark in _ENDS_OF_TURN if (at := text.find(mark, start, end)) >= 0), default=end)
     start = max(start, end - MAX_READ)
     read = text[start:end]
-    for names, find in _FINDERS:
-        if not allowed.isdisjoint(names):
-            found = find(read, kind, allowed)
-            if found:
-                first, last = found.span
-                return Extraction(found.answer, found.rule, (start + first, start + last))
-    return None
+    asked = _NEXT_QUESTION.search(read)
+    stated = _first(read[: asked.start()], kind, allowed & _STATEMENTS) if asked else None
+    found = stated or _first(read, kind, allowed)
+    if found is None:
+        return None
+    first, last = found.span
+    return Extraction(found.answer, found.rule, (start + first, start + last))
+
+
+def _first(text: str, kind: Kind, allowed: frozenset[str]) -> Extraction | None:
+    finders = (find for names, find in _FINDERS if not allowed.isdisjoint(names))
+    return next((found for find in finders if (found := find(text, kind, allowed))), None)
 
 
 def _boxed(text: str, kind: str, rules: frozenset[str]) -> Extraction | None:

@@ -13,10 +13,10 @@ def _without_points(found: re.Match[str]) -> str:
 _EXPLANATION = r"^(.*[^\s,;(])[\s,;(]+(?:\\text ?\{{ ?)?{}\b.*$"
 _ALL_REAL_BUT = r"^\s*all real(?: number)?s (?:except|but)(?: for)? (?:[a-z] ?= ?)?(.+)$"
 _NAMED_FIGURE = (
-    r"^\s*(?:\\(?:overline|angle|triangle)(?![A-Za-z])|∠|△"
-    r"|(?:\\text ?\{ ?)?(?:[Pp]oint|[Ll]ine|[Ss]egment|[Tt]riangle|[Aa]ngle) ?\}?)"
-    r"\s*\{?([A-Z]{1,4}|[a-z])\}?\s*$"
+    r"^\s*(?:\\(?:overline|angle|triangle)(?![A-Za-z])|∠|△|(?:\\text ?\{ ?)?(?:[Ss]egment|[Tt]riangle|[Aa]ngle) ?\}?)"
+    r"\s*\{?([A-Z]{1,4})\}?\s*$"
 )
+_POINT = r"^\s*(?:\\text ?\{ ?)?(?:[Pp]oint|[Ll]ine) ?\}?\s*\{?([A-Za-z])\}?\s*$"
 _OHMS = r"(?<=[0-9}])[\s\\,;]*(?:\\(?:text|mathrm) ?\{ ?([kM]?) ?\}|([kM]?))[\s\\,]*(?:\\Omega|Ω)(?![A-Za-z])"
 _OF_INTEGERS = (
     r"(?<=\S)(?:\s*[,;(]|\s*\\q?quad|\s+\()\s*\(?\s*(?:\\text ?\{ ?(?:where|for) ?\})?\s*"
@@ -52,8 +52,14 @@ _RESPELLINGS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], 
         ("positive real", r"^\s*(?:all )?positive real(?: number)?s\s*$", r"(0,\\infty)"),
         ("negative real", r"^\s*(?:all )?negative real(?: number)?s\s*$", r"(-\\infty,0)"),
         (r"\begin", r"\\(?:begin|end) ?\{(?:equation|gather|displaymath|math)\*?\}", ""),
-        (")", r"^\s*\([a-z](?:, ?[a-z])+\) ?= ?(?=.*\()", ""),  # (x, y) = (1, 2) or (2, 1)
-        *((mark, _NAMED_FIGURE, r"\1") for mark in ("overline", "ngle", "oint", "ine ", "egment", "∠", "△")),
+        (
+            ")",
+            r"^\s*\((?:x, ?y(?:, ?z)?|a, ?b(?:, ?c(?:, ?d)?)?|[mpruh], ?[nqsvk])\) ?= ?(?=.*\()",
+            "",
+        ),  # (x, y) = (1, 2) or (2, 1)
+        *((mark, _NAMED_FIGURE, r"\1") for mark in ("overline", "ngle", "egment", "∠", "△")),
+        ("oint", _POINT, r"\1"),
+        ("ine", _POINT, r"\1"),
         ("答", r"^\s*(?:最终)?答案?(?:是|为)?\s*[:：]?\s*(?=[-\\$0-9(])", ""),
         *((mark, r"(?<=[0-9])\s*[\u3002\u4e00-\u9fff]+\s*$", "") for mark in "。个元只米人天岁块本张条次年"),
         ("\\", r"\\(?:checkmark|blacksquare|square|Box|qed)\s*$", ""),
