@@ -88,7 +88,7 @@ def other_reading(answer: str, prose: bool) -> Answer | None:
     """
     if len(answer) > MAX_CHARS:
         return None
-    text = _undressed(answer)
+    text = _undressed_again(answer) if len(answer) <= MAX_PROSE else _undressed(answer)
     if prose and len(text) <= MAX_PROSE and (said := _said(text)) is not None:
         return said
     if "," not in answer:
@@ -113,7 +113,7 @@ def _read(answer: str) -> Answer:
         answer = answer.strip()
         if len(answer) > MAX_CHARS:
             return Answer(answer, answer, Text(answer), "it is too long to be read")
-    plain_text = _undressed(answer)
+    plain_text = _undressed_again(answer) if len(answer) <= MAX_PROSE else _undressed(answer)
     text = _INTRODUCTION.sub("", normalise(plain_text))
     key = text_key(text)
     node = read_number(text) or _based(text) or _words(text) or _compound(text)
@@ -162,6 +162,10 @@ def _undressed(answer: str) -> str:
     if not text.endswith("..."):
         text = text.rstrip(" .,;:\\") if not text.endswith(r"\}") else text
     return _without_doubled_brackets(text)
+
+
+_undressed_again = lru_cache(maxsize=64)(_undressed)
+"""A second reading of an answer comes right after the first."""
 
 
 def _without_doubled_brackets(text: str) -> str:

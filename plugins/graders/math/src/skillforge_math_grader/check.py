@@ -164,10 +164,14 @@ def _choices(one: Answer, two: Answer, policy: Policy) -> Finding | None:
     return None
 
 
+_AGREE = frozenset("yYnNtTfFiIcC")
+"""How yes, no, true, false, correct and incorrect begin."""
+
+
 @stage("yes or no")
 def _agreement(one: Answer, two: Answer, policy: Policy) -> Finding | None:
     """`yes` against `Yes, because …`."""
-    if not policy.synonyms:
+    if not policy.synonyms or one.text[:1] not in _AGREE or two.text[:1] not in _AGREE:
         return None
     for short, long in ((one, two), (two, one)):
         said = meaning(fold(short.text))

@@ -131,9 +131,14 @@ _RESPELLINGS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], 
     )
 )
 
+_COMMON = re.compile(r"\\?\$?-?[0-9][0-9,]*+(?:\.[0-9]++)?(?:%|\$| (?!only)[a-z]{2,12})?")
+"""Most answers to word problems: nothing in them has another spelling."""
+
 
 def respelled(text: str) -> str:
     """`text` in the common spelling."""
+    if _COMMON.fullmatch(text):
+        return text
     for trigger, pattern, replacement in _RESPELLINGS:
         if trigger in text:
             text = pattern.sub(replacement, text)
