@@ -31,8 +31,7 @@ class GradingPool:
     """Judges in at most `size` processes (default: one for each usable CPU core), which start as they are needed."""
 
     def __init__(self, judge: Judge, size: int | None = None) -> None:
-        self._judge = judge
-        self._grader = judge.grader.name
+        self._grader = judge.grader
         self._pickled = _pickled(judge)
         self._size = size or _usable_cores()
         self._waiting: deque[Question] = deque()
@@ -68,12 +67,12 @@ class GradingPool:
 
     def explain(self, sample: Sample) -> Awaitable[tuple[Step, ...]]:
         """The stages that the grader goes through with `sample`."""
-        return self._ask(EXPLAIN, sample, _STEPS, lambda fault: (Step(self._grader, "error", fault),))
+        return self._ask(EXPLAIN, sample, _STEPS, lambda fault: (Step(self._grader.name, "error", fault),))
 
     async def group(self, answers: Sequence[str]) -> Sequence[int]:
         """The grader's classes of equal answers; by their text where it fails on them."""
         numbers: list[int] = await self._ask(GROUP, answers, _NUMBERS, lambda fault: [])
-        return numbers if len(numbers) == len(answers) else Grader.group(self._judge.grader, answers, None)
+        return numbers if len(numbers) == len(answers) else Grader.group(self._grader, answers, None)
 
     def _ask(
         self,
@@ -87,7 +86,7 @@ class GradingPool:
             raise self._fault
 
         def failed_by(fault: str) -> Any:
-            return failed(f"the grader '{self._grader}' {fault}")
+            return failed(f"the grader '{self._grader.name}' {fault}")
 
         question = Question(method, argument, self._loop.create_future(), decoder, failed_by)
         self._waiting.append(question)
@@ -160,8 +159,8 @@ class GradingPool:
         """Go on with the processes that there are, if there are any."""
         self._size = max(1, len(self._workers))
         if not self._workers:
-            fault = f"the grader '{self._grader}' cannot work in a process of its own (it {how})"
-            self._give_up(BrokenPlugin(fault, f"see what is wrong: skillforge plugins check {self._grader}"))
+            fault = f"the grader '{self._grader.name}' cannot work in a process of its own (it {how})"
+            self._give_up(BrokenPlugin(fault, f"see what is wrong: skillforge plugins check {self._grader.name}"))
 
     def _give_up(self, fault: Exception) -> None:
         self._fault = fault

@@ -20,7 +20,9 @@ from skillforge_math_grader.words import fold, is_words, listed_words, number_in
 
 _DECIMAL_COMMA = re.compile(r"-?[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}|(?<=^0,)[0-9]+)")
 _INDIAN = re.compile(r"[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}")
-MAX_PROSE = 300
+SHORT = 300
+"""Characters: of longer answers no reading is kept, and none is a sentence with a number in it."""
+
 _WORD = r"[^\W\d_]++(?:['-][^\W\d_]++)?+"
 _SENTENCE = re.compile(
     rf"(?P<before>(?:{_WORD}(?:,? | ?[:：] ?))++)"
@@ -75,7 +77,7 @@ class Answer(NamedTuple):
 def read(answer: str) -> Answer:
     """The answer in `answer`. Never raises; time and memory are linear in its length."""
     try:
-        return _read_cached(answer) if len(answer) <= 300 else _read(answer)
+        return _read_cached(answer) if len(answer) <= SHORT else _read(answer)
     except RecursionError:  # how deep the caller is decides, so this is not kept
         return Answer(answer, answer, Text(answer), "it is nested too deep")
 
@@ -88,8 +90,8 @@ def other_reading(answer: str, prose: bool) -> Answer | None:
     """
     if len(answer) > MAX_CHARS:
         return None
-    text = _undressed_again(answer) if len(answer) <= MAX_PROSE else _undressed(answer)
-    if prose and len(text) <= MAX_PROSE and (said := _said(text)) is not None:
+    text = _undressed(answer)
+    if prose and len(text) <= SHORT and (said := _said(text)) is not None:
         return said
     if "," not in answer:
         return None
@@ -113,7 +115,7 @@ def _read(answer: str) -> Answer:
         answer = answer.strip()
         if len(answer) > MAX_CHARS:
             return Answer(answer, answer, Text(answer), "it is too long to be read")
-    plain_text = _undressed_again(answer) if len(answer) <= MAX_PROSE else _undressed(answer)
+    plain_text = _undressed(answer)
     text = _INTRODUCTION.sub("", normalise(plain_text))
     key = text_key(text)
     node = read_number(text) or _based(text) or _words(text) or _compound(text)
@@ -153,6 +155,11 @@ def _value(node: Node) -> Fraction | None:
 
 
 def _undressed(answer: str) -> str:
+    """What `_undress` makes of the answer; a second reading comes right after the first."""
+    return _undress_cached(answer) if len(answer) <= SHORT else _undress(answer)
+
+
+def _undress(answer: str) -> str:
     """Plain text without boxes, Markdown, delimiters of mathematics, a final full stop and doubled brackets."""
     text = unboxed(answer) if "box" in answer else answer
     if "*" in text:
@@ -164,8 +171,7 @@ def _undressed(answer: str) -> str:
     return _without_doubled_brackets(text)
 
 
-_undressed_again = lru_cache(maxsize=64)(_undressed)
-"""A second reading of an answer comes right after the first."""
+_undress_cached = lru_cache(maxsize=64)(_undress)
 
 
 def _without_doubled_brackets(text: str) -> str:

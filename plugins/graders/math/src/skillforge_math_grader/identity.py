@@ -107,7 +107,7 @@ def _compare_numerically(first: Node, second: Node) -> Finding:
             continue
         if real and (_is_complex(one) or _is_complex(two)):
             continue
-        if not _close(one, two) and not _difference_is_noise(first, second, point, real):
+        if not _close(one, two) and not _is_noise(one - two, first, second, point, real):
             return Finding(False, "numeric", "different values at a random point")
         agreed += 1
         if agreed >= ENOUGH_POINTS:
@@ -132,15 +132,14 @@ def _agree_further(first: Node, second: Node) -> bool:
         return True
 
 
-def _difference_is_noise(first: Node, second: Node, point: int, real: bool) -> bool:
+def _is_noise(difference: Any, first: Node, second: Node, point: int, real: bool) -> bool:
     """Whether the difference goes away with more digits: both sides may be small remainders of large numbers."""
-    more, less = Evaluator(point, 5 * DIGITS, real), Evaluator(point, DIGITS, real)
+    more = Evaluator(point, 5 * DIGITS, real)
     try:
         precise = more.value(first) - more.value(second)
-        rough = less.value(first) - less.value(second)
     except Unevaluated:
         return False
-    return bool(abs(precise) <= abs(rough) * 10 ** -(DIGITS // 3))
+    return bool(abs(precise) <= abs(difference) * 10 ** -(DIGITS // 3))
 
 
 def _with_names_of(other: Node, node: Node) -> Node:

@@ -27,7 +27,7 @@ class Evaluator:
     """Evaluates at one point with one precision. Values are mpmath's `mpf`, or `mpc` where they are not real."""
 
     def __init__(self, point: int, digits: int = DIGITS, real: bool = False) -> None:
-        """With `real`, roots and logarithms of negative numbers have no value."""
+        """With `real`, roots of negative numbers have no value."""
         self._real = real
         self._context = _context(digits)
         self._point = point

@@ -16,6 +16,7 @@ _NAMED_FIGURE = (
     r"^\s*(?:\\(?:overline|angle|triangle)(?![A-Za-z])|∠|△|(?:\\text ?\{ ?)?(?:[Ss]egment|[Tt]riangle|[Aa]ngle) ?\}?)"
     r"\s*\{?([A-Z]{1,4})\}?\s*$"
 )
+_NAMED_POINT = r"^\s*\((?:x, ?y(?:, ?z)?|a, ?b(?:, ?c(?:, ?d)?)?|[mpruh], ?[nqsvk])\) ?= ?(?=.*\()"
 _POINT = r"^\s*(?:\\text ?\{ ?)?(?:[Pp]oint|[Ll]ine) ?\}?\s*\{?([A-Za-z])\}?\s*$"
 _OHMS = r"(?<=[0-9}])[\s\\,;]*(?:\\(?:text|mathrm) ?\{ ?([kM]?) ?\}|([kM]?))[\s\\,]*(?:\\Omega|Ω)(?![A-Za-z])"
 _OF_INTEGERS = (
@@ -52,11 +53,7 @@ _RESPELLINGS: tuple[tuple[str, re.Pattern[str], str | Callable[[re.Match[str]], 
         ("positive real", r"^\s*(?:all )?positive real(?: number)?s\s*$", r"(0,\\infty)"),
         ("negative real", r"^\s*(?:all )?negative real(?: number)?s\s*$", r"(-\\infty,0)"),
         (r"\begin", r"\\(?:begin|end) ?\{(?:equation|gather|displaymath|math)\*?\}", ""),
-        (
-            ")",
-            r"^\s*\((?:x, ?y(?:, ?z)?|a, ?b(?:, ?c(?:, ?d)?)?|[mpruh], ?[nqsvk])\) ?= ?(?=.*\()",
-            "",
-        ),  # (x, y) = (1, 2) or (2, 1)
+        (")", _NAMED_POINT, ""),
         *((mark, _NAMED_FIGURE, r"\1") for mark in ("overline", "ngle", "egment", "∠", "△")),
         ("oint", _POINT, r"\1"),
         ("ine", _POINT, r"\1"),

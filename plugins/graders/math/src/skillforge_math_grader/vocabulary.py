@@ -56,7 +56,9 @@ FUNCTIONS = {
 """Spelling -> the function's name in the tree."""
 
 OF_MANY = frozenset(["gcd", "lcm", "max", "min"])
-OF_TWO = {"binomial": 2, "mod": 2, "root": 2}
+OF_TWO = frozenset(["binomial", "mod", "root"])
+"""Functions of several arguments; all others have one, but for `log`, which may have a base."""
+
 KNOWN_FUNCTIONS = frozenset(FUNCTIONS.values()) | {"double_factorial"}
 """Any other function is nobody's, and has any value."""
 

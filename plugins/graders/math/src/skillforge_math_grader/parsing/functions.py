@@ -126,6 +126,6 @@ def _apply(name: str, arguments: tuple[Node, ...], base: Node | None, inverse: b
         if len(arguments) > 2:
             raise Unreadable("a logarithm of three arguments")
         return Apply("log", (arguments[0], base or (arguments[1] if len(arguments) == 2 else Number(Fraction(10)))))
-    if name not in known.OF_MANY and len(arguments) != known.OF_TWO.get(name, 1):
+    if name not in known.OF_MANY and len(arguments) != 1 + (name in known.OF_TWO):
         raise Unreadable(f"{name} of {len(arguments)} arguments")
     return Apply(name, arguments)
