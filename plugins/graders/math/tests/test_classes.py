@@ -90,7 +90,8 @@ EQUAL = {
         ("0", r"\sin(\pi)"), ("0", r"\cos 90^\circ"), (r"\ln 2 + \ln 3 - \ln 6", "0"), (r"(0, 1)", r"(\cos\frac{\pi}{2}, 1)"),
     ],
     "sympy's printing": [
-        ("8-i", "8 - *I"), (r"\frac{5e}{3}", "5*E/3"), (r"e^2+2e", "exp(2) + 2*E"), ("x y", "y*x"), (r"\text{VW}", "vw"),
+        ("8-i", "8 - *I"), (r"\frac{5e}{3}", "5*E/3"), (r"e^2+2e", "exp(2) + 2*E"),
+        ("(E+1)**2", "exp(2)+2*E+1"), ("x y", "y*x"), (r"\text{VW}", "vw"),
         (r"\frac{(x+1)^3}{\sqrt[3]{y+2}}", "(x + 1)**3/(y + 2)**(1/3)"), ("e^{-95}", "cosh(95) - sinh(95)"),
     ],
     "functions": [

@@ -40,6 +40,8 @@ def compare_values(first: Node, second: Node) -> Finding:
     """Compare two expressions, in the domain that they share, with real variables."""
     if first == second:
         return Finding(True, "identical", "the same expression")
+    if "E" in symbols(first) | symbols(second) and _is_sympys_e(first, second):
+        first, second = substitute(first, {"E": E}), substitute(second, {"E": E})
     if symbols(first) != symbols(second):
         first, second = _with_names_of(second, first), _with_names_of(first, second)
         if symbols(first) != symbols(second) and not (_has_bound(first) or _has_bound(second)):
@@ -143,13 +145,20 @@ def _is_noise(difference: Any, first: Node, second: Node, point: int, real: bool
 
 
 def _with_names_of(other: Node, node: Node) -> Node:
-    """`node` with a constant of integration as `other` writes it, and sympy's `E` as the number where `other` has none."""
+    """`node` with a constant of integration, or a whole number beside pi, named as `other` names it."""
     lacking, more = symbols(node) - symbols(other), symbols(other) - symbols(node)
     if len(lacking) == len(more) == 1 and lacking | more <= {"k", "m", "n"} and _has_pi(node) and _has_pi(other):
         node = substitute(node, {min(lacking): Symbol(min(lacking | more))})  # any whole number: k pi and n pi
     if lacking == {"c"} and more == {"C"}:
         node = substitute(node, {"c": Symbol("C")})
-    return substitute(node, {"E": E}) if "E" in lacking else node
+    return node
+
+
+def _is_sympys_e(first: Node, second: Node) -> bool:
+    """Whether `E` is the number that sympy writes so: one side has no `E`, or one has the number in another spelling."""
+    if "E" not in symbols(first) & symbols(second):
+        return True
+    return any(part == E for node in (first, second) for part in walk(node))
 
 
 def _compare_different_variables(first: Node, second: Node) -> Finding | None:
