@@ -12,7 +12,8 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "skillforge.errors": (
-        "BackendUnusable", "BrokenPlugin", "RequestFailed", "RequestRefused", "SkillForgeError", "UsageError",
+        "BackendUnusable", "BrokenPlugin", "RequestFailed", "RequestRefused", "SandboxUnusable", "SkillForgeError",
+        "UsageError",
     ),
     "skillforge.hookspecs": ("hookimpl",),
     "skillforge.data": ("DataSource", "HubDataset", "Row"),
@@ -23,13 +24,15 @@ _EXPORTS = {
     "skillforge.parts.filter": ("Dropped", "Filter"),
     "skillforge.parts.grader": ("Grader", "ModelGrader", "ModelGraderOptions", "Question", "Step", "Verdict"),
     "skillforge.parts.model": ("Model", "ModelRef"),
-    "skillforge.parts.part": ("Part", "PartOptions"),
+    "skillforge.parts.part": ("Finding", "Part", "PartOptions"),
     "skillforge.parts.problem": ("Problem",),
     "skillforge.parts.prompt": ("CodeProtocol", "PromptStyle"),
     "skillforge.parts.reasoning": ("ReasoningTags",),
     "skillforge.parts.sample": ("Sample", "SampleKey"),
     "skillforge.parts.sampling": ("Sampling",),
-    "skillforge.parts.sandbox": ("Execution", "Sandbox", "SandboxSession"),
+    "skillforge.parts.sandbox": (
+        "Execution", "OutputListener", "Sandbox", "SandboxLoad", "SandboxPool", "SandboxSession",
+    ),
     "skillforge.parts.tracker": ("Tracker",),
     "skillforge.parts.trainer": ("Trainer",),
     "skillforge.parts.transcript": ("Message", "Prompt", "Segment", "Transcript"),
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from skillforge.errors import BrokenPlugin as BrokenPlugin
     from skillforge.errors import RequestFailed as RequestFailed
     from skillforge.errors import RequestRefused as RequestRefused
+    from skillforge.errors import SandboxUnusable as SandboxUnusable
     from skillforge.errors import SkillForgeError as SkillForgeError
     from skillforge.errors import UsageError as UsageError
     from skillforge.hookspecs import hookimpl as hookimpl
@@ -80,6 +84,7 @@ if TYPE_CHECKING:
     from skillforge.parts.grader import Verdict as Verdict
     from skillforge.parts.model import Model as Model
     from skillforge.parts.model import ModelRef as ModelRef
+    from skillforge.parts.part import Finding as Finding
     from skillforge.parts.part import Part as Part
     from skillforge.parts.part import PartOptions as PartOptions
     from skillforge.parts.problem import Problem as Problem
@@ -90,7 +95,10 @@ if TYPE_CHECKING:
     from skillforge.parts.sample import SampleKey as SampleKey
     from skillforge.parts.sampling import Sampling as Sampling
     from skillforge.parts.sandbox import Execution as Execution
+    from skillforge.parts.sandbox import OutputListener as OutputListener
     from skillforge.parts.sandbox import Sandbox as Sandbox
+    from skillforge.parts.sandbox import SandboxLoad as SandboxLoad
+    from skillforge.parts.sandbox import SandboxPool as SandboxPool
     from skillforge.parts.sandbox import SandboxSession as SandboxSession
     from skillforge.parts.tracker import Tracker as Tracker
     from skillforge.parts.trainer import Trainer as Trainer

@@ -32,6 +32,10 @@ class BackendUnusable(SkillForgeError):
     """No request to this server or model can succeed (unreachable, wrong key, unknown model): the run stops, resumable."""
 
 
+class SandboxUnusable(SkillForgeError):
+    """No code can run in this sandbox: the machine, or what it needs on it, lacks something; `fix` says what to enable."""
+
+
 class RequestRefused(SkillForgeError):
     """The server refused this one request for good (a 4xx such as a context overflow): never retried, costs one sample."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -18,6 +19,18 @@ class PartOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     "Off" is None. `Meta(extra=OPERATIONAL)` marks an option that cannot change results (a timeout, a batch size): a run
     may be resumed with another value. Secrets are never options: name the environment variable that holds one.
     """
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that a part needs of the machine, as it is there."""
+
+    name: str
+    state: Literal["ok", "weak", "missing"]
+    """`weak`: it works with less than it could; `missing`: the part cannot be used for the lack of it."""
+
+    detail: str = ""
+    fix: str = ""
+    """What to install, start or allow."""
 
 
 class Part:
@@ -40,6 +53,10 @@ class Part:
 
     source: str | None = None
     """Where its contents come from: a URL, a paper, a repository."""
+
+    def diagnose(self) -> Sequence[Finding]:
+        """What the part needs of this machine, as found just now, for `skillforge doctor`. Takes seconds at most."""
+        return ()
 
     def __repr__(self) -> str:
         return f"<{self.kind} {getattr(self, 'name', '?')}>"
