@@ -116,7 +116,7 @@ def skillforge_tracker(name: str) -> Tracker | None:
 
 @hookspec(firstresult=True)
 def skillforge_command(name: str) -> CommandPart | None:
-    """A command (group `skillforge.commands`) of the command line."""
+    """A command (group `skillforge.commands`) of the command line; one named `sandbox.serve` is `skillforge sandbox serve`."""
 
 
 # ---------------------------------------------------------------------------------------------------------------

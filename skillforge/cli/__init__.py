@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -23,27 +24,39 @@ COMMANDS = {
     "runs": ("skillforge.cli.runs:runs", "List the runs."),
     "export": ("skillforge.cli.export:export", "Write a run as one flat table."),
     "import": ("skillforge.cli.import_run:import_run", "Make a run of any file of generations."),
+    "sandbox": ("skillforge.cli.sandbox:sandbox", "Run code in a sandbox, and measure one."),
     "plugins": ("skillforge.cli.plugins:plugins", "List, show, check and write plugins."),
+    "doctor": ("skillforge.cli.doctor:doctor", "Show what this installation has, and what it lacks."),
 }
 """Name -> where the command is, and its one-line help."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands, built-in and brought by plugins, are imported when they are called."""
+    """A group whose commands, built-in and brought by plugins, are imported when they are called.
+
+    A plugin's command called `sandbox.serve` is `serve` of the group whose `path` is `sandbox`; the path of the top level
+    is empty.
+    """
+
+    def __init__(self, *args: Any, built_in: Mapping[str, tuple[str, str]], path: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.built_in = built_in
+        """Name -> where the command is, and its one-line help."""
+        self.path = path
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS, *(name for name in self._plugin_commands() if name not in COMMANDS)]
+        return [*self.built_in, *self._plugin_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in COMMANDS:
-            module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        if cmd_name in self.built_in:
+            module, _, attribute = self.built_in[cmd_name][0].partition(":")
             command: click.Command = getattr(import_module(module), attribute)
             return command
         if cmd_name in self._plugin_commands():
             from skillforge.parts.command import CommandPart
             from skillforge.registry import default_registry
 
-            part = default_registry().get("command", cmd_name)
+            part = default_registry().get("command", f"{self.path}.{cmd_name}" if self.path else cmd_name)
             assert isinstance(part, CommandPart)
             return part.command()
         return None
@@ -62,19 +75,28 @@ class LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with the help they declare, importing none."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, help) for name, (_, help) in COMMANDS.items()])
-        extra = {name: help for name, help in self._plugin_commands().items() if name not in COMMANDS}
-        if extra:
+            formatter.write_dl([(name, help) for name, (_, help) in self.built_in.items()])
+        if extra := self._plugin_commands():
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(list(extra.items()))
 
     def _plugin_commands(self) -> dict[str, str]:
+        """Name -> summary of the plugins' commands that belong to this group; a built-in one of the same name wins."""
         from skillforge.registry import default_registry
 
-        return {entry.name: entry.summary for entry in default_registry().entries("command")}
+        found = {}
+        for entry in default_registry().entries("command"):
+            path, _, name = entry.name.rpartition(".")
+            if path == self.path and name not in self.built_in:
+                found[name] = entry.summary
+        return found
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    built_in=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="skillforge")
 def cli() -> None:
     """Measure and improve the skills of language models.

@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 class CommandPart(Part):
-    """`skillforge NAME …`, brought by a plugin."""
+    """`skillforge NAME …`, brought by a plugin.
+
+    A name with a dot puts it into a group of commands: `sandbox.serve` is `skillforge sandbox serve`. The groups are the
+    command line's own (`sandbox`); a name in no group of theirs cannot be called.
+    """
 
     kind = "command"
 

@@ -1,0 +1,359 @@
+"""What connects the supervisor to one session, wherever that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+import msgspec
+
+from skillforge import UsageError
+from skillforge.parts.sandbox import StreamName
+from skillforge_sandbox_jail.frames import HEAD, LARGEST, framed
+
+READ_BYTES = 256 * 1024
+DRAIN_BYTES = 2**20
+"""Output taken in at the end of a cell at most: a pipe holds no more."""
+
+GREETING_PATIENCE = 5.0
+"""Seconds in which a forked worker must be ready."""
+
+KILL_PATIENCE = 5.0
+"""Seconds in which the kernel must have ended a killed session."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What a worker says. All of it is a claim of a process that foreign code controls."""
+
+    nonce: str
+    status: str
+    value: str | None = None
+    detail: str = ""
+    late: str = ""
+    threads: int = 0
+    children: bool = False
+    pid: int = 0
+
+
+class Event(msgspec.Struct, frozen=True):
+    """What a session's init says; `of`: which worker it is about."""
+
+    event: str
+    of: int = 0
+    code: int | None = None
+    signal: int = 0
+    clean: bool = False
+    bytes: int = 0
+
+
+class Listener(Protocol):
+    """Told of what comes over a link."""
+
+    def on_answer(self, answer: Answer) -> None: ...
+    def on_event(self, event: Event) -> None: ...
+    def on_output(self, stream: StreamName, data: bytes) -> None: ...
+    def on_violation(self, what: str) -> None:
+        """The worker sent what no worker sends."""
+
+    def on_worker_gone(self) -> None:
+        """The worker's channel has closed."""
+
+    def on_gone(self) -> None:
+        """Nothing is left of the session."""
+
+
+class Link(ABC):
+    """A session's four channels. Made with its worker ready; `listener` is set before anything else is called."""
+
+    listener: Listener
+    worker: int = 0
+    """The worker's pid, as it and its init know it."""
+
+    async def greeted(self, patience: float) -> None:
+        """Wait until the worker is ready. Raises OSError where that fails, TimeoutError after `patience` seconds."""
+        self.listener = waiting = _Greeting()
+        async with asyncio.timeout(patience):
+            self.worker = await waiting.pid
+
+    @abstractmethod
+    def request(self, frame: bytes) -> None:
+        """Send the worker a request; what it does not take at once goes in the background."""
+
+    @abstractmethod
+    def order(self, **order: Any) -> None:
+        """Tell the session's init to do something (see `skillforge_sandbox_jail.init`)."""
+
+    @abstractmethod
+    def drain(self) -> None:
+        """Hand on the output that was written before the answer that has just come."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """End the session with all that is in it; returns when it is gone."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Forget what the last worker left unsaid: another one takes its place on the same channel."""
+
+    async def fork(self) -> Link:
+        """A link to a copy of the worker. Raises UsageError where descriptors cannot be passed."""
+        raise UsageError("this sandbox cannot fork a session", "open another session and run the cells again")
+
+
+class _Greeting:
+    """Waits for a worker's first word."""
+
+    def __init__(self) -> None:
+        self.pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._said = b""
+
+    def on_answer(self, answer: Answer) -> None:
+        if not self.pid.done():
+            self.pid.set_result(answer.pid)
+
+    def on_event(self, event: Event) -> None:
+        pass
+
+    def on_output(self, stream: StreamName, data: bytes) -> None:
+        self._said = data
+
+    def on_violation(self, what: str) -> None:
+        self._fail(what)
+
+    def on_worker_gone(self) -> None:
+        self._fail("the worker has ended")
+
+    def on_gone(self) -> None:
+        self._fail("the session has ended")
+
+    def _fail(self, why: str) -> None:
+        if not self.pid.done():
+            said = self._said.decode("utf-8", "replace").strip().rpartition("\n")[2]
+            self.pid.set_exception(OSError(f"{why} ({said})" if said else why))
+
+
+class Frames:
+    """Messages out of what comes over a socket, in whatever pieces."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The messages that `data` completes. Raises ValueError where one is larger than any may be."""
+        self._data += data
+        found, start = [], 0
+        while len(self._data) >= start + HEAD:
+            size = int.from_bytes(self._data[start : start + HEAD], "big")
+            if size > LARGEST:
+                raise ValueError(f"a message of {size:,} bytes")
+            end = start + HEAD + size
+            if len(self._data) < end:
+                break
+            found.append(bytes(self._data[start + HEAD : end]))
+            start = end
+        del self._data[:start]
+        return found
+
+
+class DescriptorLink(Link):
+    """A worker on this machine: a socket and two pipes. The session itself, or a branch of it."""
+
+    def __init__(self, channel: socket.socket, stdout: int, stderr: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._channel = channel
+        self._outputs: dict[StreamName, int] = {"stdout": stdout, "stderr": stderr}
+        self._answers = Frames()
+        self._unsent = bytearray()
+        channel.setblocking(False)
+        self._loop.add_reader(channel, self._read_channel)
+        for name, number in self._outputs.items():
+            os.set_blocking(number, False)
+            self._loop.add_reader(number, self._read_output, name)
+
+    def request(self, frame: bytes) -> None:
+        data = framed(frame)
+        try:
+            sent = 0 if self._unsent else self._channel.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the worker is gone, which is told when its channel is read
+        if sent < len(data):
+            self._unsent += data[sent:]
+            self._loop.add_writer(self._channel, self._send_more)
+
+    def drain(self) -> None:
+        for name in self._outputs:
+            taken = 0
+            while taken < DRAIN_BYTES and (size := self._read_output(name)):
+                taken += size
+
+    def restart(self) -> None:
+        self._answers = Frames()
+        self._unsent.clear()
+
+    async def close(self) -> None:
+        self._loop.remove_writer(self._channel)
+        self._loop.remove_reader(self._channel)
+        for number in self._outputs.values():
+            self._loop.remove_reader(number)
+        self._channel.close()
+        for number in self._outputs.values():
+            os.close(number)
+
+    async def fork(self) -> Link:
+        ours, theirs = socket.socketpair()
+        out, err = os.pipe(), os.pipe()
+        try:
+            self.request(FORK)
+            while self._unsent:
+                await asyncio.sleep(0)
+            socket.send_fds(self._channel, [b"."], [theirs.fileno(), out[1], err[1]])
+        finally:
+            theirs.close()
+            os.close(out[1])
+            os.close(err[1])
+        branch = self._branch(ours, out[0], err[0])
+        try:
+            await branch.greeted(GREETING_PATIENCE)
+        except BaseException:
+            await branch.close()
+            raise
+        return branch
+
+    @abstractmethod
+    def _branch(self, channel: socket.socket, stdout: int, stderr: int) -> Link:
+        """A link to a worker of the same session."""
+
+    def _send_more(self) -> None:
+        try:
+            del self._unsent[: self._channel.send(self._unsent)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._unsent.clear()
+        if not self._unsent:
+            self._loop.remove_writer(self._channel)
+
+    def _read_channel(self) -> None:
+        try:
+            data = self._channel.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._channel)
+            self.listener.on_worker_gone()
+            return
+        try:
+            answers = [msgspec.json.decode(frame, type=Answer) for frame in self._answers.feed(data)]
+        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+            self._loop.remove_reader(self._channel)
+            self.listener.on_violation(str(error))
+            return
+        for answer in answers:
+            self.listener.on_answer(answer)
+
+    def _read_output(self, name: StreamName) -> int:
+        """Hand on what is there; how many bytes."""
+        try:
+            data = os.read(self._outputs[name], READ_BYTES)
+        except BlockingIOError:
+            return 0
+        if data:
+            self.listener.on_output(name, data)
+        else:
+            self._loop.remove_reader(self._outputs[name])
+        return len(data)
+
+
+class SessionLink(DescriptorLink):
+    """A session on this machine, with a socket to its init and a pidfd of that."""
+
+    def __init__(
+        self, control: socket.socket, channel: socket.socket, stdout: int, stderr: int, pidfd: int, namespaces: bool
+    ) -> None:
+        super().__init__(channel, stdout, stderr)
+        self._control = control
+        self._pidfd = pidfd
+        self._namespaces = namespaces
+        self._events = Frames()
+        self._gone = asyncio.Event()
+        self.branches: list[BranchLink] = []
+        control.setblocking(False)
+        self._loop.add_reader(control, self._read_control)
+        self._loop.add_reader(pidfd, self._on_gone)
+
+    def order(self, **order: Any) -> None:
+        with contextlib.suppress(OSError):  # an init that is gone obeys nothing; `on_gone` tells
+            self._control.send(framed(msgspec.json.encode(order)))
+
+    async def close(self) -> None:
+        try:
+            if not self._gone.is_set():
+                self._end_session()
+                await asyncio.wait_for(self._gone.wait(), KILL_PATIENCE)
+        finally:
+            await super().close()
+            self._loop.remove_reader(self._control)
+            self._loop.remove_reader(self._pidfd)
+            self._control.close()
+            os.close(self._pidfd)
+
+    def _end_session(self) -> None:
+        """With its init, a pid namespace ends at once; else the init has to end the session's processes one by one."""
+        if self._namespaces:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        else:
+            self._control.shutdown(socket.SHUT_WR)
+
+    def _branch(self, channel: socket.socket, stdout: int, stderr: int) -> Link:
+        self.branches.append(branch := BranchLink(self, channel, stdout, stderr))
+        return branch
+
+    def _read_control(self) -> None:
+        try:
+            data = self._control.recv(READ_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            self._loop.remove_reader(self._control)
+        for frame in self._events.feed(data):
+            event = msgspec.json.decode(frame, type=Event)
+            for link in (self, *self.branches):
+                link.listener.on_event(event)
+
+    def _on_gone(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        self._gone.set()
+        for link in (self, *self.branches):
+            link.listener.on_gone()
+
+
+class BranchLink(DescriptorLink):
+    """A forked worker in a session that goes on without it."""
+
+    def __init__(self, session: SessionLink, channel: socket.socket, stdout: int, stderr: int) -> None:
+        super().__init__(channel, stdout, stderr)
+        self._session = session
+
+    def order(self, **order: Any) -> None:
+        self._session.order(**order)
+
+    async def close(self) -> None:
+        self.order(do="kill", pid=self.worker)
+        self._session.branches.remove(self)
+        await super().close()
+
+    def _branch(self, channel: socket.socket, stdout: int, stderr: int) -> Link:
+        return self._session._branch(channel, stdout, stderr)
+
+
+FORK = b"F" + bytes(16)

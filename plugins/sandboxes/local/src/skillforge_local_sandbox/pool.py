@@ -1,0 +1,148 @@
+"""The pool of sessions: keeps some ready, lets users wait where all are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from skillforge import SandboxLoad, SandboxPool, SandboxSession, SandboxUnusable
+from skillforge_local_sandbox import LocalOptions, interpreter, tiers
+from skillforge_local_sandbox.link import Link
+from skillforge_local_sandbox.session import Limits, Session
+from skillforge_local_sandbox.zygote import Zygote
+from skillforge_sandbox_jail.settings import Settings
+
+MB, KB = 2**20, 2**10
+LEAST_ADDRESS_SPACE = 4 * 2**30
+"""Bytes that a process may map at least: threads and libraries map much more than they use."""
+
+INODES_PER_MB = 64
+OPEN_FILES = 512
+ATTEMPTS = 3
+
+
+@asynccontextmanager
+async def open_pool(options: LocalOptions) -> AsyncIterator[SandboxPool]:
+    """Start a zygote, and end it with all its sessions."""
+    python = options.python or sys.executable
+    walls = await asyncio.to_thread(tiers.find_walls, python)
+    tiers.require(walls, options.minimum_tier)
+    env = interpreter.environment(options.preload, python)
+    libraries = await asyncio.to_thread(interpreter.libraries, python, env)
+    if walls.namespaces:
+        interpreter.require_readable(libraries)
+    scratch = "" if not walls.namespaces else tempfile.mkdtemp(prefix="skillforge-sandbox-")
+    settings = Settings(
+        namespaces=not walls.namespaces,
+        landlock=walls.landlock,
+        seccomp=walls.seccomp,
+        libraries=libraries,
+        preload=list(options.preload),
+        prelude=options.prelude,
+        memory=options.memory * MB,
+        address_space=max(4 * options.memory * MB, LEAST_ADDRESS_SPACE),
+        processes=options.processes,
+        open_files=OPEN_FILES,
+        disk=options.disk * MB,
+        inodes=options.disk * INODES_PER_MB,
+        scratch=scratch,
+    )
+    pool = LocalPool(options, python, env, settings)
+    await pool.start()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+class LocalPool(SandboxPool):
+    """Sessions of one zygote."""
+
+    def __init__(self, options: LocalOptions, python: str, env: dict[str, str], settings: Settings) -> None:
+        self._python, self._env, self._settings = python, env, settings
+        self._limits = Limits(options.output * KB, options.output_limit * MB, options.checkpoint)
+        self._wanted = min(options.ready, options.sessions)
+        self._places = asyncio.Semaphore(options.sessions)
+        self._most = options.sessions
+        self._in_use = 0
+        self._waiting = 0
+        self._ready: deque[Link] = deque()
+        self._refill: asyncio.Task[None] | None = None
+        self._starting = asyncio.Lock()
+        self._zygote: Zygote | None = None
+
+    async def start(self) -> None:
+        """Start the zygote. Raises SandboxUnusable."""
+        self._zygote = await Zygote.start(self._python, self._env, self._settings)
+        self._refill_in_background()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[SandboxSession]:
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        self._in_use += 1
+        try:
+            session = Session(await self._fresh_link(), self._fresh_link, self._limits)
+            try:
+                yield session
+            finally:
+                await session.close()
+        finally:
+            self._in_use -= 1
+            self._places.release()
+
+    def load(self) -> SandboxLoad:
+        return SandboxLoad(in_use=self._in_use, ready=len(self._ready), waiting=self._waiting)
+
+    async def close(self) -> None:
+        """End everything that was started."""
+        if self._refill is not None:
+            self._refill.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._refill
+        for link in self._ready:
+            await link.close()
+        if self._zygote is not None:
+            await self._zygote.close()
+
+    async def _fresh_link(self) -> Link:
+        link = self._ready.popleft() if self._ready else await self._start_session()
+        self._refill_in_background()
+        return link
+
+    async def _start_session(self) -> Link:
+        for attempt in range(1, ATTEMPTS + 1):
+            zygote = await self._living_zygote()
+            try:
+                return await zygote.session()
+            except (OSError, TimeoutError) as error:
+                if attempt == ATTEMPTS:
+                    raise SandboxUnusable(
+                        f"a session does not start: {error}", "free memory, or lower sandbox.sessions"
+                    ) from error
+        raise AssertionError
+
+    async def _living_zygote(self) -> Zygote:
+        async with self._starting:
+            if self._zygote is None or not self._zygote.alive:
+                if self._zygote is not None:
+                    await self._zygote.close()
+                self._zygote = await Zygote.start(self._python, self._env, self._settings)
+            return self._zygote
+
+    def _refill_in_background(self) -> None:
+        if len(self._ready) < self._wanted and (self._refill is None or self._refill.done()):
+            self._refill = asyncio.create_task(self._fill())
+
+    async def _fill(self) -> None:
+        with contextlib.suppress(SandboxUnusable):  # whoever needs a session meets the fault and reports it
+            while len(self._ready) < self._wanted:
+                self._ready.append(await self._start_session())

@@ -1,0 +1,153 @@
+"""The supervisor's side of a zygote: starts it, and asks it for sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+from collections import deque
+from typing import Self
+
+import msgspec
+
+from skillforge import SandboxUnusable
+from skillforge_local_sandbox.interpreter import command
+from skillforge_local_sandbox.link import SessionLink
+from skillforge_sandbox_jail.settings import Settings
+
+START_LIMIT = 120.0
+"""Seconds until the modules must be imported."""
+
+SESSION_LIMIT = 20.0
+"""Seconds until a session must be ready."""
+
+PACKET = 64 * 1024
+
+_LAUNCH = "from skillforge_sandbox_jail.zygote import launch\nlaunch({})"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a zygote says: once that it is ready, then of each session that it is, or why not."""
+
+    ready: str | None = None
+    error: str | None = None
+
+
+class Zygote:
+    """A warm interpreter that sessions are forked from."""
+
+    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, namespaces: bool) -> None:
+        self._process = process
+        self._control = control
+        self._namespaces = namespaces
+        self._replies: deque[asyncio.Future[tuple[Reply, list[int]]]] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(control, self._read)
+        self.alive = True
+
+    @classmethod
+    async def start(cls, python: str, env: dict[str, str], settings: Settings) -> Self:
+        """Start one; returns when its modules are imported. Raises SandboxUnusable."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            number = theirs.fileno()
+            process = subprocess.Popen(
+                command(python, _LAUNCH.format(number)),
+                env=env,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[number],
+                start_new_session=True,
+            )
+        ours.send(msgspec.json.encode(settings._asdict()))
+        ours.setblocking(False)
+        zygote = cls(process, ours, settings.namespaces)
+        try:
+            reply, _ = await asyncio.wait_for(zygote._reply(), START_LIMIT)
+        except BaseException as error:
+            await zygote.close()
+            if isinstance(error, TimeoutError):
+                raise SandboxUnusable(f"imports took more than {START_LIMIT:g} s", "preload fewer modules") from None
+            raise
+        if reply.error is not None:
+            cause = reply.error
+            said = await zygote.close()
+            raise SandboxUnusable(
+                f"the sandbox's interpreter does not start: {cause or said}", "check the options preload and prelude"
+            )
+        return zygote
+
+    async def session(self) -> SessionLink:
+        """A link to a new session whose worker is ready. Raises OSError where the system cannot give one now."""
+        control, their_control = socket.socketpair()
+        channel, their_channel = socket.socketpair()
+        out, err = os.pipe(), os.pipe()
+        try:
+            given = [their_control.fileno(), their_channel.fileno(), out[1], err[1]]
+            async with asyncio.timeout(SESSION_LIMIT):
+                await self._ask(given)
+                reply, pidfds = await self._reply()
+            if reply.error is not None:
+                raise OSError(reply.error)
+        except BaseException:
+            for place in (control, channel):
+                place.close()
+            os.close(out[0])
+            os.close(err[0])
+            raise
+        finally:
+            for place in (their_control, their_channel):
+                place.close()
+            os.close(out[1])
+            os.close(err[1])
+        link = SessionLink(control, channel, out[0], err[0], pidfds[0], self._namespaces)
+        try:
+            await link.greeted(SESSION_LIMIT)
+        except BaseException:
+            await link.close()
+            raise
+        return link
+
+    async def close(self) -> str:
+        """End it with all its sessions; the last line that it wrote to stderr."""
+        self.alive = False
+        self._loop.remove_reader(self._control)
+        self._control.close()
+        _, said = await asyncio.to_thread(self._process.communicate)
+        return said.decode(errors="replace").strip().rpartition("\n")[2]
+
+    async def _ask(self, descriptors: list[int]) -> None:
+        while True:
+            try:
+                socket.send_fds(self._control, [b"{}"], descriptors)
+                return
+            except BlockingIOError:
+                await asyncio.sleep(0.001)
+
+    def _reply(self) -> asyncio.Future[tuple[Reply, list[int]]]:
+        future = self._loop.create_future()
+        self._replies.append(future)
+        return future
+
+    def _read(self) -> None:
+        try:
+            data, descriptors, *_ = socket.recv_fds(self._control, PACKET, 1)
+        except OSError:
+            data, descriptors = b"", []
+        if not data:
+            self.alive = False
+            self._loop.remove_reader(self._control)
+            for waiting in self._replies:
+                if not waiting.done():
+                    waiting.set_result((Reply(error=""), []))
+            self._replies.clear()
+            return
+        future = self._replies.popleft() if self._replies else None
+        if future is None or future.done():  # nobody waits any more
+            for number in descriptors:
+                os.close(number)
+            return
+        future.set_result((msgspec.json.decode(data, type=Reply), descriptors))

@@ -1,0 +1,102 @@
+"""The processes of a session: all that its init, in which this runs, has below it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from contextlib import suppress
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def left_by(worker: int, keep: Collection[int]) -> list[int]:
+    """The processes that descend from `worker`, or from none of `keep`; not `worker` itself, none of `keep`, no zombies.
+
+    With `worker` 0, all but `keep` and what those have started.
+    """
+    parents = _descendants()
+    spared = {os.getpid(), worker, *keep}
+    found = [pid for pid in parents if pid not in spared and _nearest(pid, parents, spared) not in keep]
+    return [pid for pid in found if is_alive(pid)]
+
+
+def _nearest(pid: int, parents: dict[int, int], marked: Collection[int]) -> int:
+    """The nearest ancestor that is in `marked`."""
+    while (pid := parents.get(pid, os.getpid())) not in marked:
+        pass
+    return pid
+
+
+def _descendants() -> dict[int, int]:
+    """Process -> parent, of all that this process and its descendants have started and that are not waited for."""
+    parents: dict[int, int] = {}
+    unread = [os.getpid()]
+    while unread:
+        parent = unread.pop()
+        for pid in _children(parent):
+            if pid not in parents:
+                parents[pid] = parent
+                unread.append(pid)
+    return parents
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it has not ended; a zombie has."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b") ")[2][:1] not in b"ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def of_user(user: int) -> int:
+    """How many threads a user has, on the whole machine: outside of namespaces the kernel counts them together."""
+    count = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with suppress(OSError):
+                if os.stat(f"/proc/{name}").st_uid == user:
+                    count += len(os.listdir(f"/proc/{name}/task"))
+    return count
+
+
+class MemoryGauge:
+    """What the processes of a session hold, without the pages that all share with the zygote."""
+
+    def __init__(self, worker: int) -> None:
+        self._inherited = _resident(worker)
+
+    def estimate(self) -> tuple[int, int]:
+        """(at least, at most) bytes, cheaply: each process counted without, or with, what it began with."""
+        sizes = [_resident(pid) for pid in _descendants()]
+        least = sum(max(size - self._inherited, 0) for size in sizes)
+        return least, max(sum(sizes) - self._inherited, least)
+
+    def measure(self) -> int:
+        """Bytes, with each shared page counted once; takes milliseconds."""
+        return max(sum(_proportional(pid) for pid in _descendants()) - self._inherited, 0)
+
+
+def _resident(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * PAGE
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def _proportional(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:"))
+    except (OSError, StopIteration):
+        return _resident(pid)

@@ -1,0 +1,162 @@
+"""`skillforge doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from skillforge import __version__
+from skillforge.child import Child, ChildDied, ChildHung, Parent
+from skillforge.parts.part import Finding
+from skillforge.registry import PartEntry, Registry, default_registry
+from skillforge.text import one_line, printable
+
+if TYPE_CHECKING:
+    from skillforge.probe import Stock
+
+DIAGNOSIS_LIMIT = 20.0
+"""Seconds that one part may take."""
+
+MARKS = {"ok": ("✓", "green"), "weak": ("!", "yellow"), "missing": ("✗", "red")}
+
+
+class Diagnosis(msgspec.Struct, frozen=True):
+    """What one part found."""
+
+    kind: str
+    name: str
+    package: str
+    findings: list[Finding]
+
+    @property
+    def usable(self) -> bool:
+        return all(finding.state != "missing" for finding in self.findings)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Show what this installation has, and what it lacks.
+
+    The exit code is 1 where a plugin is broken, or where something is missing for each part of a kind: a sandbox that
+    cannot be used is no fault while there is another.
+    """
+    from skillforge.probe import take_stock
+
+    stocks = take_stock(default_registry().all_entries)
+    faulty = [stock for stock in stocks if stock.state != "ok"]
+    diagnoses = list(diagnose([stock.entry for stock in stocks if stock.part]))
+    told = [diagnosis for diagnosis in diagnoses if diagnosis.findings]
+    if as_json:
+        faults = [
+            {**msgspec.to_builtins(stock.entry), "state": stock.state, "cause": stock.cause, "fix": stock.fix}
+            for stock in faulty
+        ]
+        click.echo(msgspec.json.encode({"versions": _versions(), "faulty": faults, "diagnoses": told}))
+    else:
+        _print(len(stocks), faulty, told)
+    ctx.exit(1 if any(stock.state == "broken" for stock in stocks) or _kinds_without_use(diagnoses) else 0)
+
+
+def diagnose(entries: Sequence[PartEntry], limit: float = DIAGNOSIS_LIMIT) -> Iterator[Diagnosis]:
+    """What each part finds. They are asked in a process of their own, anew after one that ended it or hung."""
+    child: Child | None = None
+    try:
+        for entry in entries:
+            child = child or Child(__name__)
+            child.send(msgspec.json.encode(entry))
+            try:
+                findings = msgspec.json.decode(child.receive(limit), type=list[Finding])
+            except msgspec.MsgspecError as error:
+                findings = [_fault(f"returned something else than findings ({one_line(str(error))})")]
+            except (ChildHung, ChildDied) as fault:
+                findings = [_fault(str(fault) or f"did not finish within {limit:g} s")]
+                child.close()
+                child = None
+            yield Diagnosis(entry.kind, entry.name, entry.package, findings)
+    finally:
+        if child:
+            child.close()
+
+
+def _fault(how: str) -> Finding:
+    return Finding("diagnosis", "missing", f"diagnose() {how}", "report it to the author of the plugin")
+
+
+def _kinds_without_use(diagnoses: Sequence[Diagnosis]) -> set[str]:
+    """The kinds of which each part lacks something."""
+    return {one.kind for one in diagnoses} - {one.kind for one in diagnoses if one.usable}
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "SkillForge": __version__,
+        "Python": f"{platform.python_version()} ({sys.executable})",
+        "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "kernel": platform.release(),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# What is shown
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _print(parts: int, faulty: Sequence[Stock], told: Sequence[Diagnosis]) -> None:
+    for label, value in _versions().items():
+        _print_line(f"{label}: {value}")
+    _print_line(f"parts: {parts}, {len(faulty) or 'none'} with a fault")
+    for stock in faulty:
+        _print_title(stock.entry.kind, stock.entry.name, stock.entry.package)
+        _print_finding("missing" if stock.state == "broken" else "weak", stock.state, stock.cause, stock.fix)
+    for one in told:
+        _print_title(one.kind, one.name, one.package)
+        for finding in one.findings:
+            _print_finding(finding.state, finding.name, finding.detail, finding.fix)
+
+
+def _print_line(text: str) -> None:
+    click.echo(one_line(text))
+
+
+def _print_title(kind: str, name: str, package: str) -> None:
+    click.echo("\n" + click.style(one_line(f"{kind} {name}"), bold=True) + f" ({one_line(package)})")
+
+
+def _print_finding(state: str, name: str, detail: str | None, fix: str | None) -> None:
+    mark, colour = MARKS[state]
+    text = f"{name}: {detail}" if detail else name
+    click.echo(click.style(f"  {mark} ", fg=colour) + printable(text).replace("\n", "\n    "))
+    if fix and state != "ok":
+        click.echo("    → " + printable(fix).replace("\n", "\n      "))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# The child's side: python -m skillforge.cli.doctor
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _child() -> None:
+    parent = Parent()
+    registry = Registry()
+    while True:
+        try:
+            entry = msgspec.json.decode(parent.receive(), type=PartEntry)
+        except EOFError:
+            os._exit(0)  # threads and exit handlers that a plugin left behind are not waited for
+        try:
+            answer = msgspec.json.encode(list(registry.load(entry).diagnose()))
+        except BaseException as error:
+            answer = msgspec.json.encode([_fault(f"raised {type(error).__name__}: {one_line(str(error))}")])
+        parent.send(answer)
+
+
+if __name__ == "__main__":
+    _child()
