@@ -51,7 +51,7 @@ def check_command(part: CommandPart) -> list[CheckResult]:
         made = part.command()
         expect(isinstance(made, click.Command), f"it returned {type(made).__name__}")
         command = made
-        expect(made.name in (None, part.name), f"it is called {made.name!r}")
+        expect(made.name in (None, part.name, part.name.rpartition(".")[2]), f"it is called {made.name!r}")
     if command is not None:
         _check_invoking(checks, part, command)
     return checks.finish()

@@ -57,7 +57,9 @@ def libraries(python: str, env: dict[str, str]) -> list[str]:
         done = subprocess.run([python, "-P", "-s", "-c", _PLACES], env=env, capture_output=True, timeout=_START_LIMIT)
         prefix, base, executable, *path = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        raise SandboxUnusable(f"cannot start {python}: {error}", "set the option sandbox.python") from error
+        raise SandboxUnusable(
+            f"cannot start {python}: {error}", "set sandbox.python to a Python 3.11 or later"
+        ) from error
     packages = [folder for folder in path if Path(folder).name in ("site-packages", "dist-packages")]
     given = env.get("PYTHONPATH", "").split(os.pathsep)
     found = [prefix, base, str(Path(executable).parent), str(Path(python).parent), *packages, *given]

@@ -51,7 +51,9 @@ def find_walls(python: str) -> Walls:
         done = subprocess.run(command(python, _PROBE), capture_output=True, timeout=_PROBE_LIMIT)
         return msgspec.json.decode(done.stdout, type=Walls)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SandboxUnusable(f"cannot start {python}: {error}", "set the option 'python'") from error
+        raise SandboxUnusable(
+            f"cannot start {python}: {error}", "set sandbox.python to a Python 3.11 or later"
+        ) from error
     except msgspec.DecodeError as error:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise SandboxUnusable(f"{python} cannot find out what the kernel allows: {last}", "report it") from error

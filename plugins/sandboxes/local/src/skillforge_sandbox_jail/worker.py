@@ -216,11 +216,6 @@ class Worker:
         for number, copy in self._streams:
             dup2(copy, number)
         self._open_streams()
-        try:
-            while waitpid(-1, WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            pass
 
     def _open_streams(self) -> None:
         if self._stdin.closed or self._stdout.closed or self._stderr.closed:

@@ -1,0 +1,144 @@
+"""What the sandbox leaves behind: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+from skillforge import SandboxUnusable
+from skillforge_local_sandbox import LocalOptions, LocalSandbox
+from skillforge_local_sandbox.pool import LocalPool
+
+HOLD = """
+import asyncio
+from skillforge_local_sandbox import LocalOptions, LocalSandbox
+
+async def main():
+    async with LocalSandbox().open(LocalOptions(preload=())) as pool, pool.session() as session:
+        await session.run("import os\\nfor _ in range(3): os.fork()", 5.0)
+        print("ready", flush=True)
+        await session.run("import os\\nos.fork()\\nwhile True: pass", 600.0)
+
+asyncio.run(main())
+"""
+
+
+def descendants(pid: int) -> set[int]:
+    found: set[int] = set()
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, thread.read_text().split()):
+            found |= {child} | descendants(child)
+    return found
+
+
+def test_nothing_is_left_when_the_main_process_is_killed() -> None:
+    process = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.2)
+    family = descendants(process.pid)
+    assert len(family) > 10
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 2
+    while time.monotonic() < end and any(Path(f"/proc/{pid}").exists() for pid in family):
+        time.sleep(0.02)
+    assert [pid for pid in family if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_many_sessions_leave_no_process_file_or_mount() -> None:
+    async def open_and_close() -> None:
+        async with LocalSandbox().open(LocalOptions(preload=())) as pool:
+            await pool.run_once("1", 5.0)
+            await asyncio.sleep(0.2)
+            before = state_of_this_process()
+
+            async def some() -> None:
+                for _ in range(25):
+                    await pool.run_once("open('file', 'w').write('x' * 10**6)", 5.0)
+
+            await asyncio.gather(*(some() for _ in range(4)))
+            await asyncio.sleep(0.2)
+            assert state_of_this_process() == before
+
+    def state_of_this_process() -> tuple[int, int, int]:
+        mounts = len(Path("/proc/self/mounts").read_text().splitlines())
+        return len(descendants(os.getpid())), len(list(Path("/proc/self/fd").iterdir())), mounts
+
+    outside = state_of_this_process()
+    asyncio.run(open_and_close())
+    assert state_of_this_process() == outside
+
+
+def test_a_zygote_that_dies_is_replaced() -> None:
+    async def session() -> list[str | None]:
+        async with LocalSandbox().open(LocalOptions(preload=(), ready=0)) as pool:
+            assert isinstance(pool, LocalPool)
+            found = [(await pool.run_once("1", 5.0)).value]
+            for pid in descendants(os.getpid()):
+                os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.2)
+            return [*found, (await pool.run_once("2", 5.0)).value]
+
+    assert asyncio.run(session()) == ["1", "2"]
+
+
+def test_users_wait_for_a_session_in_the_order_in_which_they_came() -> None:
+    async def session() -> tuple[list[int], tuple[int, int]]:
+        order: list[int] = []
+        async with LocalSandbox().open(LocalOptions(preload=(), sessions=1, ready=1)) as pool:
+
+            async def user(number: int) -> None:
+                async with pool.session() as session:
+                    await session.run("import time; time.sleep(0.05)", 5.0)
+                    order.append(number)
+
+            users = [asyncio.create_task(user(number)) for number in range(4)]
+            await asyncio.sleep(0.02)
+            load = pool.load()
+            await asyncio.gather(*users)
+        return order, (load.in_use, load.waiting)
+
+    assert asyncio.run(session()) == ([0, 1, 2, 3], (1, 3))
+
+
+def test_a_cancelled_cell_ends_with_all_its_processes() -> None:
+    mark = uuid.uuid4().hex
+
+    async def session() -> str:
+        async with LocalSandbox().open(LocalOptions(preload=())) as pool, pool.session() as session:
+            code = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import time; time.sleep(100)', '{mark}'])"
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(session.run(code, 60.0), 0.3)
+            told = await session.run("1", 5.0)
+            assert (told.status, told.state) == ("sandbox-error", "lost")
+            return (await session.run("2", 5.0)).value or ""
+
+    assert asyncio.run(session()) == "2"
+    assert not any(mark.encode() in path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (LocalOptions(preload=("no_such_module",)), "ModuleNotFoundError: No module named 'no_such_module'.*preload"),
+        (LocalOptions(preload=(), prelude="1 / 0"), "ZeroDivisionError.*prelude"),
+        (LocalOptions(python="/no/such/python"), "cannot start /no/such/python.*sandbox.python"),
+        (LocalOptions(python="/bin/true"), "/bin/true"),
+    ],
+)
+def test_what_cannot_start_says_why(options: LocalOptions, message: str) -> None:
+    async def session() -> None:
+        async with LocalSandbox().open(options):
+            pass
+
+    with pytest.raises(SandboxUnusable, match=message):
+        asyncio.run(session())
