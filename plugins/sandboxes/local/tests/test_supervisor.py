@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from skillforge import SandboxUnusable
+from skillforge import Execution, SandboxUnusable
 from skillforge_local_sandbox import LocalOptions, LocalSandbox
+from skillforge_local_sandbox.cgroups import Groups
 from skillforge_local_sandbox.pool import LocalPool
 
 HOLD = """
@@ -52,6 +53,24 @@ def test_nothing_is_left_when_the_main_process_is_killed() -> None:
     while time.monotonic() < end and any(Path(f"/proc/{pid}").exists() for pid in family):
         time.sleep(0.02)
     assert [pid for pid in family if Path(f"/proc/{pid}").exists()] == []
+    assert list(Path("/sys/fs/cgroup").glob(f"**/skillforge-{process.pid}-*")) == []
+
+
+def test_the_kernel_keeps_the_memory_limit_where_it_can_and_no_cgroup_is_left() -> None:
+    if (groups := Groups.find(2**20)) is None:
+        pytest.skip("this user may make no memory cgroups")
+    groups.close()
+    folders: list[Path] = []
+
+    async def session() -> Execution:
+        async with LocalSandbox().open(LocalOptions(preload=(), memory=100, disk=1)) as pool:
+            folders.extend(groups.folder.parent.glob(f"skillforge-{os.getpid()}-*/1"))
+            limit = next(folders[0].glob("memory.max"), folders[0] / "memory.limit_in_bytes")
+            assert int(limit.read_text()) == 101 * 2**20
+            return await pool.run_once("import mmap\nblock = mmap.mmap(-1, 2**30)\nblock.write(bytes(2**30))", 10.0)
+
+    assert asyncio.run(session()).status == "oom"
+    assert len(folders) == 1 and not folders[0].parent.exists()
 
 
 def test_many_sessions_leave_no_process_file_or_mount() -> None:

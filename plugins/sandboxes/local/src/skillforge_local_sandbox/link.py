@@ -14,6 +14,7 @@ import msgspec
 
 from skillforge import UsageError
 from skillforge.parts.sandbox import StreamName
+from skillforge_local_sandbox.cgroups import Groups
 from skillforge_sandbox_jail.frames import HEAD, LARGEST, framed
 
 READ_BYTES = 256 * 1024
@@ -99,6 +100,10 @@ class Link(ABC):
     @abstractmethod
     def restart(self) -> None:
         """Forget what the last worker left unsaid: another one takes its place on the same channel."""
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel has ended a process of the session for its memory."""
+        return False
 
     async def fork(self) -> Link:
         """A link to a copy of the worker. Raises UsageError where descriptors cannot be passed."""
@@ -277,18 +282,36 @@ class SessionLink(DescriptorLink):
     """A session on this machine, with a socket to its init and a pidfd of that."""
 
     def __init__(
-        self, control: socket.socket, channel: socket.socket, stdout: int, stderr: int, pidfd: int, namespaces: bool
+        self,
+        control: socket.socket,
+        channel: socket.socket,
+        stdout: int,
+        stderr: int,
+        pidfd: int,
+        namespaces: bool,
+        groups: Groups | None,
     ) -> None:
         super().__init__(channel, stdout, stderr)
         self._control = control
         self._pidfd = pidfd
         self._namespaces = namespaces
+        self._groups = groups
+        self._group = groups.take() if groups is not None else None
         self._events = Frames()
         self._gone = asyncio.Event()
         self.branches: list[BranchLink] = []
         control.setblocking(False)
         self._loop.add_reader(control, self._read_control)
         self._loop.add_reader(pidfd, self._on_gone)
+
+    def go(self) -> None:
+        """Let the session begin, within its limits."""
+        if self._group is not None:
+            self._group.add(self._pidfd)
+        self.order(do="begin")
+
+    def ran_out_of_memory(self) -> bool:
+        return self._group is not None and self._group.ran_out()
 
     def order(self, **order: Any) -> None:
         with contextlib.suppress(OSError):  # an init that is gone obeys nothing; `on_gone` tells
@@ -305,6 +328,8 @@ class SessionLink(DescriptorLink):
             self._loop.remove_reader(self._pidfd)
             self._control.close()
             os.close(self._pidfd)
+            if self._group is not None and self._groups is not None:
+                self._groups.give_back(self._group)
 
     def _end_session(self) -> None:
         """With its init, a pid namespace ends at once; else the init has to end the session's processes one by one."""
@@ -346,6 +371,9 @@ class BranchLink(DescriptorLink):
 
     def order(self, **order: Any) -> None:
         self._session.order(**order)
+
+    def ran_out_of_memory(self) -> bool:
+        return self._session.ran_out_of_memory()
 
     async def close(self) -> None:
         self.order(do="kill", pid=self.worker)

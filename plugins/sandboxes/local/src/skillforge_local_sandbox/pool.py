@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 from skillforge import SandboxLoad, SandboxPool, SandboxSession, SandboxUnusable
 from skillforge_local_sandbox import LocalOptions, interpreter, tiers
+from skillforge_local_sandbox.cgroups import Groups
 from skillforge_local_sandbox.link import Link
 from skillforge_local_sandbox.session import Limits, Session
 from skillforge_local_sandbox.zygote import Zygote
@@ -37,6 +38,7 @@ async def open_pool(options: LocalOptions) -> AsyncIterator[SandboxPool]:
     if walls.namespaces:
         interpreter.require_readable(libraries)
     scratch = "" if not walls.namespaces else tempfile.mkdtemp(prefix="skillforge-sandbox-")
+    groups = Groups.find((options.memory + options.disk) * MB)
     settings = Settings(
         namespaces=not walls.namespaces,
         landlock=walls.landlock,
@@ -50,11 +52,12 @@ async def open_pool(options: LocalOptions) -> AsyncIterator[SandboxPool]:
         open_files=OPEN_FILES,
         disk=options.disk * MB,
         inodes=options.disk * INODES_PER_MB,
+        cgroups=str(groups.folder) if groups is not None else "",
         scratch=scratch,
     )
-    pool = LocalPool(options, python, env, settings)
-    await pool.start()
+    pool = LocalPool(options, python, env, settings, groups)
     try:
+        await pool.start()
         yield pool
     finally:
         await pool.close()
@@ -63,8 +66,10 @@ async def open_pool(options: LocalOptions) -> AsyncIterator[SandboxPool]:
 class LocalPool(SandboxPool):
     """Sessions of one zygote."""
 
-    def __init__(self, options: LocalOptions, python: str, env: dict[str, str], settings: Settings) -> None:
-        self._python, self._env, self._settings = python, env, settings
+    def __init__(
+        self, options: LocalOptions, python: str, env: dict[str, str], settings: Settings, groups: Groups | None
+    ) -> None:
+        self._python, self._env, self._settings, self._groups = python, env, settings, groups
         self._limits = Limits(options.output * KB, options.output_limit * MB, options.checkpoint)
         self._wanted = min(options.ready, options.sessions)
         self._places = asyncio.Semaphore(options.sessions)
@@ -78,7 +83,7 @@ class LocalPool(SandboxPool):
 
     async def start(self) -> None:
         """Start the zygote. Raises SandboxUnusable."""
-        self._zygote = await Zygote.start(self._python, self._env, self._settings)
+        self._zygote = await Zygote.start(self._python, self._env, self._settings, self._groups)
         self._refill_in_background()
 
     @asynccontextmanager
@@ -112,6 +117,8 @@ class LocalPool(SandboxPool):
             await link.close()
         if self._zygote is not None:
             await self._zygote.close()
+        if self._groups is not None:
+            self._groups.close()
 
     async def _fresh_link(self) -> Link:
         link = self._ready.popleft() if self._ready else await self._start_session()
@@ -135,7 +142,7 @@ class LocalPool(SandboxPool):
             if self._zygote is None or not self._zygote.alive:
                 if self._zygote is not None:
                     await self._zygote.close()
-                self._zygote = await Zygote.start(self._python, self._env, self._settings)
+                self._zygote = await Zygote.start(self._python, self._env, self._settings, self._groups)
             return self._zygote
 
     def _refill_in_background(self) -> None:

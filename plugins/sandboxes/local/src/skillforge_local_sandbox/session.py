@@ -118,6 +118,8 @@ class Session(SandboxSession):
             self._cell = None
         if isinstance(outcome, Answer):
             return await self._conclude(cell, outcome, timeout)
+        if outcome.status == "died" and self._link is not None and self._link.ran_out_of_memory():
+            outcome = End("oom", "more memory than its limit")
         state = await self._recover(outcome)
         return cell.execution(outcome.status, state, outcome.detail)
 

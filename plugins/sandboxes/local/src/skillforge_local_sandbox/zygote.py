@@ -12,6 +12,7 @@ from typing import Self
 import msgspec
 
 from skillforge import SandboxUnusable
+from skillforge_local_sandbox.cgroups import Groups
 from skillforge_local_sandbox.interpreter import command
 from skillforge_local_sandbox.link import SessionLink
 from skillforge_sandbox_jail.settings import Settings
@@ -37,17 +38,20 @@ class Reply(msgspec.Struct, frozen=True):
 class Zygote:
     """A warm interpreter that sessions are forked from."""
 
-    def __init__(self, process: subprocess.Popen[bytes], control: socket.socket, namespaces: bool) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], control: socket.socket, namespaces: bool, groups: Groups | None
+    ) -> None:
         self._process = process
         self._control = control
         self._namespaces = namespaces
+        self._groups = groups
         self._replies: deque[asyncio.Future[tuple[Reply, list[int]]]] = deque()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(control, self._read)
         self.alive = True
 
     @classmethod
-    async def start(cls, python: str, env: dict[str, str], settings: Settings) -> Self:
+    async def start(cls, python: str, env: dict[str, str], settings: Settings, groups: Groups | None) -> Self:
         """Start one; returns when its modules are imported. Raises SandboxUnusable."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -64,7 +68,7 @@ class Zygote:
             )
         ours.send(msgspec.json.encode(settings._asdict()))
         ours.setblocking(False)
-        zygote = cls(process, ours, settings.namespaces)
+        zygote = cls(process, ours, settings.namespaces, groups)
         try:
             reply, _ = await asyncio.wait_for(zygote._reply(), START_LIMIT)
         except BaseException as error:
@@ -103,8 +107,9 @@ class Zygote:
                 place.close()
             os.close(out[1])
             os.close(err[1])
-        link = SessionLink(control, channel, out[0], err[0], pidfds[0], self._namespaces)
+        link = SessionLink(control, channel, out[0], err[0], pidfds[0], self._namespaces, self._groups)
         try:
+            link.go()
             await link.greeted(SESSION_LIMIT)
         except BaseException:
             await link.close()

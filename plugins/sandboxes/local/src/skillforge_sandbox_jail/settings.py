@@ -36,5 +36,8 @@ class Settings(NamedTuple):
     """Bytes of the session's file system, which lives in memory."""
 
     inodes: int
+    cgroups: str
+    """A folder of cgroups to remove in the end; empty: there are none."""
+
     scratch: str
     """Where session folders are made if there are no namespaces."""

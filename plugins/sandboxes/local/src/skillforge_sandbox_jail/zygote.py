@@ -17,12 +17,14 @@ import shutil
 import signal
 import socket
 import sys
+import time
 import types
 from typing import Any, NoReturn
 
 from skillforge_sandbox_jail import linux, probe, rootfs, seccomp
 from skillforge_sandbox_jail.confinement import confine
 from skillforge_sandbox_jail.descriptors import keep_privately
+from skillforge_sandbox_jail.frames import read_frame
 from skillforge_sandbox_jail.init import SessionInit
 from skillforge_sandbox_jail.settings import Settings
 from skillforge_sandbox_jail.worker import Worker
@@ -32,6 +34,9 @@ SESSION_USER = 1000
 """Every session's user, as its code sees it."""
 
 ZYGOTE_IDS = 65536
+CGROUP_PATIENCE = 1.0
+"""Seconds in which the groups of ended sessions must have become empty."""
+
 FIRST_OUTSIDE_ID = 100_000
 """Where root's sessions get their users: outside ids from here on belong to nobody."""
 
@@ -61,6 +66,8 @@ def launch(control: int) -> NoReturn:
     os.waitpid(zygote, 0)
     if not settings.namespaces:
         shutil.rmtree(settings.scratch, ignore_errors=True)
+    if settings.cgroups:
+        _remove_cgroups(settings.cgroups)
     os._exit(0)
 
 
@@ -149,9 +156,11 @@ class Zygote:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
         folder = self._enter_session()
+        orders = socket.socket(fileno=control)
+        read_frame(orders)  # the supervisor has put this process where its limits are
         worker = os.fork()
         if worker == 0:
-            os.close(control)
+            orders.close()
             for number, stream in ((1, stdout), (2, stderr)):
                 os.dup2(stream, number)
                 os.close(stream)
@@ -160,7 +169,7 @@ class Zygote:
         for number in (channel, stdout, stderr):
             os.close(number)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
-        init = SessionInit(socket.socket(fileno=control), worker, settings.memory)
+        init = SessionInit(orders, worker, settings.memory)
         init.serve()
         if not settings.namespaces:
             init.end_all()
@@ -188,6 +197,8 @@ class Zygote:
         os.setsid()
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("500")  # what runs out of memory here ends before the session's init
         linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else its children's entries in /proc would belong to root
         worker = Worker(keep_privately(channel), self._variables)
         if not self._settings.namespaces and os.geteuid() == 0:
@@ -211,6 +222,16 @@ def _run_child(main: Any) -> NoReturn:
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(status)
+
+
+def _remove_cgroups(folder: str) -> None:
+    """Remove what the supervisor could not, because it was killed; the kernel needs a moment to empty the groups."""
+    end = time.monotonic() + CGROUP_PATIENCE
+    while os.path.isdir(folder) and time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            for place in [*(entry.path for entry in os.scandir(folder) if entry.is_dir()), folder]:
+                os.rmdir(place)
+        time.sleep(0.01)
 
 
 def _ids_for_zygote() -> list[tuple[int, int, int]]:
