@@ -89,7 +89,8 @@ def test_many_sessions_leave_no_process_file_or_mount() -> None:
             assert state_of_this_process() == before
 
     def state_of_this_process() -> tuple[int, int, int]:
-        mounts = len(Path("/proc/self/mounts").read_text().splitlines())
+        places = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        mounts = sum(place.startswith(("/tmp", "/sys")) for place in places)  # where sessions mount, each in its own view
         return len(descendants(os.getpid())), len(list(Path("/proc/self/fd").iterdir())), mounts
 
     outside = state_of_this_process()
