@@ -221,6 +221,30 @@ def test_forged_answers_end_the_session_and_reach_no_other_cell() -> None:
     assert after.value == "42"
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import builtins\nbuiltins.len = builtins.compile = builtins.exec = builtins.repr = builtins.type = None",
+        "import sys\nsys.stdout = sys.stderr = sys.stdin = None",
+        "import sys\nsys.stdout.close(); sys.stderr.close()",
+        "import os\nfor fd in range(3): os.close(fd)",
+        "import sys\nsys.settrace(lambda *a: 1 / 0); sys.setprofile(lambda *a: 1 / 0)",
+        "class B:\n    def __bool__(self): raise ValueError\n    def __str__(self): raise KeyError\nraise SystemExit(B())",
+        "class M(type):\n    __name__ = property(lambda self: 5)\nclass X(Exception, metaclass=M): pass\nraise X",
+        "class R:\n    def __repr__(self): return 'a\\ud800b'\nR()",
+        "import traceback, linecache, socket\ntraceback.format_exception = linecache.cache = socket.socket = None",
+        "import sys\nsys.modules.clear()",
+    ],
+)
+def test_the_next_cell_runs_whatever_a_cell_does_to_its_interpreter(code: str) -> None:
+    done, after = run(code, "print(6 * 7)\n'value'")
+    assert done.status in ("ok", "error")
+    assert (after.stdout, after.value) == (
+        "42\n",
+        "'value'" if "repr" not in code or "__repr__" in code else after.value,
+    )
+
+
 def test_the_prelude_and_preloaded_modules_are_there() -> None:
     async def session() -> Execution:
         options = LocalOptions(preload=("fractions",), prelude="from fractions import Fraction\nhalf = Fraction(1, 2)")

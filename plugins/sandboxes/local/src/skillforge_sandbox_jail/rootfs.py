@@ -67,7 +67,10 @@ def mount_session(disk: int, inodes: int, libraries: Iterable[str]) -> None:
         os.close(place)
     os.mkdir(WORK)
     os.mkdir(f"{WRITABLE}/shm")
-    linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC)
+    try:
+        linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC, "subset=pid")
+    except OSError:  # a kernel before 5.8 has no subset
+        linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC)
 
 
 def _show(path: str, root: str) -> None:

@@ -34,7 +34,6 @@ from builtins import (
     ChildProcessError,
     EOFError,
     Exception,
-    KeyboardInterrupt,
     OSError,
     SystemExit,
     ValueError,
@@ -84,7 +83,8 @@ _KEEP_AST = ast.PyCF_ONLY_AST
 _FUTURES = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _module, _expression, _expression_statement = ast.Module, ast.Expression, ast.Expr
 _format_exception = traceback.format_exception
-_all_frames = sys._current_frames
+_all_frames, _settrace, _setprofile = sys._current_frames, sys.settrace, sys.setprofile
+_name_of = type.__dict__["__name__"].__get__
 _text, _buffer, _file = io.TextIOWrapper, io.BufferedWriter, io.FileIO
 
 
@@ -138,17 +138,19 @@ class Worker:
             try:
                 status, value, detail = self._attempt(code)
             finally:
+                _settrace(None)
+                _setprofile(None)
                 signal(SIGINT, SIG_IGN)
-        except KeyboardInterrupt:  # it came after the code, before the line above
-            status, value, detail = "error", None, "KeyboardInterrupt"
+        except BaseException as fault:  # an interrupt between the code and the line above; or objects that fight back
+            status, value, detail = "error", None, _name_of(type(fault))
         self._flush()
         if getpid() != self._pid:
             _exit(0)  # a child that the code forked has come to the end of the cell: only the worker goes on
         threads = self._count_old_threads()
         late, self._late = self._late, ""
         self._answer = (
-            f'{{"nonce":"{nonce}","status":"{status}","value":{"null" if value is None else quote(value)},'
-            f'"detail":{quote(detail)},"late":{quote(late)},"threads":{threads},'
+            f'{{"nonce":"{nonce}","status":"{status}","value":{"null" if value is None else _quoted(value)},'
+            f'"detail":{_quoted(detail)},"late":{_quoted(late)},"threads":{threads},'
             f'"children":{"true" if self._has_children() else "false"}}}'
         ).encode()
 
@@ -160,7 +162,7 @@ class Worker:
             return self._describe_exit(stop)
         except BaseException as fault:
             self._show_fault(fault)
-            return "error", None, type(fault).__name__
+            return "error", None, _name_of(type(fault))
 
     def _evaluate(self, code: str) -> str | None:
         """Run `code`; the repr of its last expression, where that is one and not None."""
@@ -193,7 +195,7 @@ class Worker:
         try:
             text = "".join(_format_exception(type(fault), fault, trace))
         except Exception:
-            text = f"{type(fault).__name__}\n"
+            text = f"{_name_of(type(fault))}\n"
         if len(text) > LONGEST_TEXT:
             text = text[: LONGEST_TEXT // 2] + "\n[...]\n" + text[-LONGEST_TEXT // 2 :]
         self._write_error(text)
@@ -286,7 +288,7 @@ class Worker:
     def _take(self, channel: int, stdout: int, stderr: int) -> None:
         """Make these descriptors this worker's own."""
         self._channel = socket(fileno=keep_privately(channel))
-        self._streams = ((1, keep_privately(stdout)), (2, keep_privately(stderr)))
+        self._streams = ((0, keep_privately(0)), (1, keep_privately(stdout)), (2, keep_privately(stderr)))
         for number, copy in self._streams:
             dup2(copy, number)
         self._stdin, self._stdout, self._stderr = _text(_file(0, "r", False)), _writer(1), _writer(2)
@@ -308,6 +310,11 @@ class _WithoutOldThreads:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _quoted(text: str) -> str:
+    """`text` as JSON; half characters, which JSON cannot hold, as Python would escape them."""
+    return quote(text if text.isascii() else text.encode("utf-8", "backslashreplace").decode())
 
 
 def _writer(number: int) -> TextIO:

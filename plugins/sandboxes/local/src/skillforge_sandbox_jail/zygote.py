@@ -135,6 +135,7 @@ class Zygote:
             if pid == 0:
                 os.close(release)
                 os.read(go_on, 1)
+                os.close(go_on)
                 _run_child(lambda: self._become_session(descriptors))
             if settings.namespaces:
                 outside = [(SESSION_USER, self._next_id(), 1)]
