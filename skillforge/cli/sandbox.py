@@ -24,6 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 COMMANDS = {
     "run": ("skillforge.cli.sandbox:run", "Run Python files in a fresh session."),
     "bench": ("skillforge.cli.sandbox_bench:bench", "Measure how fast and how small a sandbox is here."),
+    "attack": ("skillforge.cli.sandbox_attack:attack", "Run hostile programs, and show which were contained."),
 }
 PREFERRED = "local"
 """The sandbox that is used where none is named, if it is installed."""
@@ -31,7 +32,7 @@ PREFERRED = "local"
 
 @click.group(cls=LazyGroup, built_in=COMMANDS, path="sandbox")
 def sandbox() -> None:
-    """Run code in a sandbox, and measure one."""
+    """Run code in a sandbox, attack one, measure one."""
 
 
 def sandbox_options(command: Command) -> Command:
