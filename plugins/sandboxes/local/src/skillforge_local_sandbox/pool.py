@@ -44,7 +44,7 @@ async def open_pool(options: LocalOptions) -> AsyncIterator[SandboxPool]:
         landlock=walls.landlock,
         seccomp=walls.seccomp,
         libraries=libraries,
-        preload=list(options.preload),
+        preload=[name for name in options.preload if name],
         prelude=options.prelude,
         memory=options.memory * MB,
         address_space=max(4 * options.memory * MB, LEAST_ADDRESS_SPACE),

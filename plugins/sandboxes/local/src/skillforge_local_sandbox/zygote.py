@@ -119,8 +119,9 @@ class Zygote:
     async def close(self) -> str:
         """End it with all its sessions; the last line that it wrote to stderr."""
         self.alive = False
-        self._loop.remove_reader(self._control)
-        self._control.close()
+        if self._control.fileno() != -1:
+            self._loop.remove_reader(self._control)
+            self._control.close()
         _, said = await asyncio.to_thread(self._process.communicate)
         return said.decode(errors="replace").strip().rpartition("\n")[2]
 
