@@ -43,7 +43,7 @@ lint: $(READY)  ## Check style
 	@$(BIN)/ruff format --check .
 
 types: $(READY)  ## Check types
-	@echo "==> mypy --strict skillforge"
+	@echo "==> mypy --strict"
 	@$(BIN)/mypy
 
 docs: $(READY)  ## Build the documentation into site/

@@ -21,6 +21,12 @@ PLUGINS = {
         "skillforge-judge-grader": "plugins/graders/judge",
         "skillforge-openai": "plugins/backends/openai",
     },
+    "code": {
+        "skillforge-local-sandbox": "plugins/sandboxes/local",
+        "skillforge-http-sandbox": "plugins/sandboxes/http",
+        "skillforge-docker-sandbox": "plugins/sandboxes/docker",
+        "skillforge-code-tests-grader": "plugins/graders/code-tests",
+    },
     "local": {
         "skillforge-transformers": "plugins/backends/transformers",
         "skillforge-tiny": "plugins/models/tiny",

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from skillforge import hookspecs
-from skillforge.cli import COMMANDS, cli
+from skillforge.cli import COMMANDS, LazyGroup, cli
 from skillforge.kinds import KINDS
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -53,7 +53,8 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
             yield f"| `{_cell(names)}` | {_cell(text)} |"
         yield ""
     if isinstance(command, click.Group):
-        for name in command.list_commands(context):
+        names = command.built_in if isinstance(command, LazyGroup) else command.list_commands(context)
+        for name in names:  # what a plugin adds is in its own documentation
             part = command.get_command(context, name)
             assert part is not None
             yield from _command(part, click.Context(part, info_name=name, parent=context))
