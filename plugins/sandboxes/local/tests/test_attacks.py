@@ -39,17 +39,8 @@ def command_for(user: str) -> list[str]:
     packages, project = sysconfig.get_path("purelib"), Path(__file__).parents[4]
     python = SYSTEM_PYTHON if Path(SYSTEM_PYTHON).exists() else sys.executable
     command = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
-    command += [
-        "env",
-        "-i",
-        "PATH=/usr/bin:/bin",
-        "PYTHONDONTWRITEBYTECODE=1",
-        python,
-        "-c",
-        RUN,
-        packages,
-        str(project),
-    ]
+    command += ["env", "-i", "PATH=/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE=1"]
+    command += [python, "-c", RUN, packages, str(project)]
     if subprocess.run([*command, "--version"], capture_output=True, cwd="/").returncode:
         pytest.skip(f"user {NOBODY} cannot read this installation")
     return command

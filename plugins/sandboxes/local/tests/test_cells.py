@@ -149,6 +149,13 @@ def test_late_output_of_threads_is_kept_apart() -> None:
     assert (second.late_output + third.late_output).count("LATE") == 8
 
 
+def test_a_thread_that_never_stops_talking_gets_into_no_other_cell() -> None:
+    talk = "import threading, time\ndef talk():\n    while True:\n        time.sleep(0.001)\n        print('LATE')\n"
+    _, *cells = run(talk + "threading.Thread(target=talk, daemon=True).start()", *["print(6 * 7)"] * 200)
+    assert {cell.stdout for cell in cells} == {"42\n"}
+    assert any("LATE" in cell.late_output for cell in cells)
+
+
 def test_head_and_tail_of_long_output_are_kept() -> None:
     (execution,) = run("print('BEGIN'); print('x' * 10**6); print('ANSWER=42')", output=4)
     assert execution.stdout.startswith("BEGIN\n") and execution.stdout.endswith("ANSWER=42\n")

@@ -147,6 +147,7 @@ class Worker:
         if getpid() != self._pid:
             _exit(0)  # a child that the code forked has come to the end of the cell: only the worker goes on
         threads = self._count_old_threads()
+        self._open_streams()
         late, self._late = self._late, ""
         self._answer = (
             f'{{"nonce":"{nonce}","status":"{status}","value":{"null" if value is None else _quoted(value)},'
