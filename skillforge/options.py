@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -66,6 +66,19 @@ def parse(declaration: type[AnyOptions], values: Mapping[str, Any], prefix: str)
     if missing:
         raise UsageError(f"option '{_label(prefix, missing[0])}' is required", known[missing[0]].help)
     return declaration(**typed)
+
+
+def assigned(assignments: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """`NAME=VALUE` texts, the values of a repeatable option, as names and values for `parse`. Raises UsageError."""
+    values = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not (name and equals):
+            raise UsageError(
+                f"'{one_line(assignment, 80)}' in {option} is not NAME=VALUE", f"write it like -o {option}={example}"
+            )
+        values[name.replace("-", "_")] = value
+    return values
 
 
 def identity(options: PartOptions) -> dict[str, Any]:

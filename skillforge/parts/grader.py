@@ -53,6 +53,12 @@ class Grader(Part):
 
     kind = "grader"
 
+    def check(self, options: Any) -> None:
+        """Find out, before anything is judged, whether verdicts are possible. Raises SkillForgeError where none are.
+
+        Called once for a run, in a process that judges nothing.
+        """
+
     def grade(self, problem: Problem, transcript: Transcript, options: Any, answer: str | None = None) -> Verdict:
         """Judge one transcript. `answer` is what the prompt style read as the final answer, where it marks one.
 

@@ -56,6 +56,7 @@ async def open_judging(
         async with open_model_judging(grader.part, grader.options, style, registry, folder) as judging:
             yield judging
     else:
+        await asyncio.to_thread(grader.part.check, grader.options)
         async with GradingPool(Judge(grader.part, grader.options, style)) as pool:
             yield pool
 

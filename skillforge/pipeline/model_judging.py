@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from skillforge.errors import UsageError
+from skillforge.options import assigned
 from skillforge.parts.backend import Backend, Target
 from skillforge.parts.grader import ModelGrader, ModelGraderOptions, Question, Step, Verdict
 from skillforge.parts.prompt import PromptStyle
@@ -45,9 +46,8 @@ def find_judge(options: ModelGraderOptions, registry: Registry) -> JudgeModel:
         if options.base_url is not None:
             _check_judge_address(options.base_url)
         model, part = find_model(options.model, options.base_url, registry)
-        backend = backend_for(
-            options.backend, options.base_url, _backend_values(options.backend_options), part, registry
-        )
+        values = assigned(options.backend_options, "grader.backend_options", "timeout=30")
+        backend = backend_for(options.backend, options.base_url, values, part, registry)
         wanted = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
         sampling = wanted.over(part.default_sampling if part else Sampling())
         can = _capabilities(backend, sampling)
@@ -70,19 +70,6 @@ def _check_judge_address(url: str) -> None:
             "--base-url holds a user, a password or a query, which would be stored with the run",
             "leave it out, and let the judge's backend read the secret from the environment",
         )
-
-
-def _backend_values(assignments: Sequence[str]) -> dict[str, str]:
-    values = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not (name and equals):
-            raise UsageError(
-                f"'{one_line(assignment, 80)}' in grader.backend_options is not NAME=VALUE",
-                "write it like -o grader.backend_options=timeout=30",
-            )
-        values[name.replace("-", "_")] = value
-    return values
 
 
 def _capabilities(backend: Chosen, sampling: Sampling) -> frozenset[str]:

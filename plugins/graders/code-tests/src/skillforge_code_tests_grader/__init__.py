@@ -40,6 +40,12 @@ class CodeTestsGrader(Grader):
     summary = "Runs the tests of coding problems; the code under test never sees them."
     Options = CodeTestsOptions
 
+    def check(self, options: CodeTestsOptions) -> None:
+        """Open the sandbox once, which tells whether it can be used."""
+        from skillforge_code_tests_grader.open_sandbox import OpenSandbox
+
+        OpenSandbox(options.sandbox, options.sandbox_options).close()
+
     def grade(
         self, problem: Problem, transcript: Transcript, options: CodeTestsOptions, answer: str | None = None
     ) -> Verdict:

@@ -9,10 +9,9 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
-from skillforge import PartOptions, Sandbox, UsageError
-from skillforge.options import parse
+from skillforge import PartOptions, Sandbox
+from skillforge.options import assigned, parse
 from skillforge.registry import Registry
-from skillforge.text import one_line
 from skillforge_code_tests_grader.held import Held
 from skillforge_code_tests_grader.sides import Sides
 
@@ -23,8 +22,9 @@ class OpenSandbox:
     """An event loop with an open sandbox in it. The loop stands still between two calls."""
 
     def __init__(self, name: str, assignments: Sequence[str]) -> None:
+        values = assigned(assignments, "grader.sandbox_options", "memory=512")
         part: Sandbox = Registry().get("sandbox", name)  # type: ignore[assignment]
-        options = parse(part.Options, _values(assignments), "grader.sandbox_options ")
+        options = parse(part.Options, values, "grader.sandbox_options ")
         self._runner = asyncio.Runner()
         try:
             self._runner.run(self._open(part, options))
@@ -70,16 +70,3 @@ def _close_all() -> None:
 
 
 threading._register_atexit(_close_all)  # type: ignore[attr-defined]  # with atexit, closing could start no thread any more
-
-
-def _values(assignments: Sequence[str]) -> dict[str, str]:
-    values = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if not (name and equals):
-            raise UsageError(
-                f"'{one_line(assignment, 80)}' in grader.sandbox_options is not NAME=VALUE",
-                "write it like -o grader.sandbox_options=memory=512",
-            )
-        values[name.replace("-", "_")] = value
-    return values
