@@ -1,0 +1,7 @@
+# expect: timeout|ok|error|oom|died
+# what: the shell's fork bomb
+import os
+import time
+
+os.system("bomb() { bomb | bomb & }; bomb")
+time.sleep(30)

@@ -1,0 +1,9 @@
+# expect: timeout|ok|error|oom|died
+# what: every process forks as fast as it can, and none waits
+import os
+
+while True:
+    try:
+        os.fork()
+    except OSError:
+        pass

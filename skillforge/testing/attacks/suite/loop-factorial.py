@@ -1,0 +1,5 @@
+# expect: timeout|oom|died|error
+# what: arithmetic on numbers so long that one operation outlasts the limit
+import math
+
+digits = math.factorial(10**7) ** 97

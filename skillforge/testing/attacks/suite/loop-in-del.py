@@ -1,0 +1,11 @@
+# expect: timeout|ok|error
+# what: an object whose end never ends
+class Undying:
+    def __del__(self):
+        while True:
+            pass
+
+
+thing = Undying()
+del thing
+print("past it")

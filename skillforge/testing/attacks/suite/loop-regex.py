@@ -1,0 +1,5 @@
+# expect: timeout
+# what: a regular expression that backtracks for ages inside one call of C code
+import re
+
+re.fullmatch(r"(x+x+)+y", "x" * 64)

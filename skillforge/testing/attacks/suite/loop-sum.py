@@ -1,0 +1,3 @@
+# expect: timeout
+# what: a loop in C that no signal interrupts
+sum(range(10**13))

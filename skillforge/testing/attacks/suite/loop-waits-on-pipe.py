@@ -1,0 +1,6 @@
+# expect: timeout
+# what: blocks in a system call that gets no answer
+import os
+
+ours, theirs = os.pipe()
+os.read(ours, 1)

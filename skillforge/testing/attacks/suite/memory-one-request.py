@@ -1,0 +1,3 @@
+# expect: error|oom|died|timeout
+# what: one object larger than any machine
+text = "many" * 10**12

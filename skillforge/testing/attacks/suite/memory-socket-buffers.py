@@ -1,0 +1,46 @@
+# expect: ok|error|oom|died|timeout
+# absent: NO LIMIT
+# what: memory of the kernel, in the buffers of sockets that nobody reads
+import os
+import socket
+import time
+
+
+def fill():
+    """Fill as many socket pairs as may be open; bytes that they hold."""
+    pairs, total, block = [], 0, bytes(65536)
+    try:
+        while True:
+            pair = socket.socketpair()
+            pairs.append(pair)
+            for end in pair:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2**24)
+                end.setblocking(False)
+                try:
+                    while True:
+                        total += end.send(block)
+                except BlockingIOError:
+                    pass
+    except OSError:
+        held.append(pairs)
+        return total
+
+
+held = []
+ready, tell = os.pipe()
+for _ in range(40):
+    try:
+        if os.fork() == 0:
+            os.write(tell, fill().to_bytes(8, "big"))
+            time.sleep(30)
+            os._exit(0)
+    except OSError:
+        break
+os.set_blocking(ready, False)
+total, end = 0, time.monotonic() + 2.6
+while time.monotonic() < end:
+    try:
+        total += int.from_bytes(os.read(ready, 8), "big")
+    except BlockingIOError:
+        time.sleep(0.02)
+print("NO LIMIT" if total >= 3 * 2**29 else "held", total // 2**20, "MB")

@@ -1,0 +1,7 @@
+# expect: timeout|died
+# what: stops its own process, which then answers nothing
+import os
+import signal
+
+os.kill(os.getpid(), signal.SIGSTOP)
+print("continued")

@@ -1,0 +1,13 @@
+# expect: timeout
+# what: a value whose repr never returns, and swallows the interrupt
+class Endless:
+    def __repr__(self):
+        while True:
+            try:
+                while True:
+                    pass
+            except BaseException:
+                pass
+
+
+Endless()
