@@ -20,7 +20,7 @@ OutputListener = Callable[[StreamName, str], None]
 """Told of output while it comes: the stream, and the next piece of its text."""
 
 
-class Execution(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """What running one cell (a block of code) gave. All text is hostile: it is what the code wrote."""
 
     status: ExecutionStatus
