@@ -47,8 +47,8 @@ def descendants() -> set[int]:
     found: set[int] = set()
     unread = [os.getpid()]
     while unread:
-        for file in (PROC / str(unread.pop()) / "task").glob("*/children"):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it has ended
+            for file in (PROC / str(unread.pop()) / "task").glob("*/children"):
                 children = set(map(int, file.read_text().split())) - found
                 found |= children
                 unread += children

@@ -230,8 +230,8 @@ class _Trial:
             self.violations.append(f"the next cell gives {after.status}: {one_line(after.shown, 200)!r}")
             return
         found = await self._cell(session, "sf_attack", LIMIT)
-        if (found.value == repr(self.mark)) != (state != "lost"):
-            kept = "kept" if found.value == repr(self.mark) else "lost"
+        kept = "kept" if found.value == repr(self.mark) else "lost"
+        if found.state == "kept" and kept != state.replace("restored", "kept"):
             self.violations.append(f"the session says that its state is {state}, but it is {kept}")
 
     async def _cell(self, session: SandboxSession, code: str, limit: float) -> Execution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,7 +17,6 @@ import pytest
 from skillforge import Execution, SandboxUnusable
 from skillforge_local_sandbox import LocalOptions, LocalSandbox
 from skillforge_local_sandbox.cgroups import Groups
-from skillforge_local_sandbox.pool import LocalPool
 
 HOLD = """
 import asyncio
@@ -60,11 +60,13 @@ def test_the_kernel_keeps_the_memory_limit_where_it_can_and_no_cgroup_is_left() 
     if (groups := Groups.find(2**20)) is None:
         pytest.skip("this user may make no memory cgroups")
     groups.close()
+    pattern = f"skillforge-{os.getpid()}-*/1"
+    others = set(groups.folder.parent.glob(pattern))
     folders: list[Path] = []
 
     async def session() -> Execution:
         async with LocalSandbox().open(LocalOptions(preload=(), memory=100, disk=1)) as pool:
-            folders.extend(groups.folder.parent.glob(f"skillforge-{os.getpid()}-*/1"))
+            folders.extend(set(groups.folder.parent.glob(pattern)) - others)
             limit = next(folders[0].glob("memory.max"), folders[0] / "memory.limit_in_bytes")
             assert int(limit.read_text()) == 101 * 2**20
             return await pool.run_once("import mmap\nblock = mmap.mmap(-1, 2**30)\nblock.write(bytes(2**30))", 10.0)
@@ -100,11 +102,12 @@ def test_many_sessions_leave_no_process_file_or_mount() -> None:
 
 def test_a_zygote_that_dies_is_replaced() -> None:
     async def session() -> list[str | None]:
+        others = descendants(os.getpid())
         async with LocalSandbox().open(LocalOptions(preload=(), ready=0)) as pool:
-            assert isinstance(pool, LocalPool)
             found = [(await pool.run_once("1", 5.0)).value]
-            for pid in descendants(os.getpid()):
-                os.kill(pid, signal.SIGKILL)
+            for pid in descendants(os.getpid()) - others:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.2)
             return [*found, (await pool.run_once("2", 5.0)).value]
 

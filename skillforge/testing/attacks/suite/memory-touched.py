@@ -3,8 +3,8 @@
 # what: memory in blocks, each page written to, caught where Python is refused more
 held = []
 try:
-    while len(held) < 1536:
-        held.append(b"\1" * 2**20)
+    while len(held) < 96:
+        held.append(b"\1" * 2**24)
     print("NO LIMIT")
 except MemoryError:
-    print("refused after", len(held), "MB")
+    print("refused after", len(held) * 16, "MB")
