@@ -149,10 +149,19 @@ def test_late_output_of_threads_is_kept_apart() -> None:
     assert (second.late_output + third.late_output).count("LATE") == 8
 
 
-def test_a_thread_that_never_stops_talking_gets_into_no_other_cell() -> None:
-    talk = "import threading, time\ndef talk():\n    while True:\n        time.sleep(0.001)\n        print('LATE')\n"
-    _, *cells = run(talk + "threading.Thread(target=talk, daemon=True).start()", *["print(6 * 7)"] * 200)
-    assert {cell.stdout for cell in cells} == {"42\n"}
+@pytest.mark.parametrize(
+    "say",
+    [
+        "def say(): print('LATE')",
+        "def say(write=sys.stdout.write): write('LATE\\n')",
+        "def say(stream=sys.stdout.buffer): stream.write(b'LATE\\n'); stream.flush()",
+        "import logging\nlogging.basicConfig(stream=sys.stderr)\ndef say(): logging.warning('LATE')",
+    ],
+)
+def test_a_thread_that_never_stops_talking_gets_into_no_other_cell(say: str) -> None:
+    talk = f"import sys, threading, time\n{say}\ndef talk():\n    while True: time.sleep(0.001); say()\n"
+    _, *cells = run(talk + "threading.Thread(target=talk, daemon=True).start()", *["print(6 * 7)"] * 100)
+    assert {cell.stdout + cell.stderr for cell in cells} == {"42\n"}
     assert any("LATE" in cell.late_output for cell in cells)
 
 
@@ -241,11 +250,14 @@ def test_forged_answers_end_the_session_and_reach_no_other_cell() -> None:
         "class R:\n    def __repr__(self): return 'a\\ud800b'\nR()",
         "import traceback, linecache, socket\ntraceback.format_exception = linecache.cache = socket.socket = None",
         "import sys\nsys.modules.clear()",
+        "import os\nfor name in '_exit', 'fork', 'write', 'dup2', 'waitpid': setattr(os, name, None)",
+        "import codecs, encodings, io\ncodecs.lookup = encodings.search_function = io.open = None",
     ],
 )
-def test_the_next_cell_runs_whatever_a_cell_does_to_its_interpreter(code: str) -> None:
-    done, after = run(code, "print(6 * 7)\n'value'")
-    assert done.status in ("ok", "error")
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_the_next_cell_runs_whatever_a_cell_does_to_its_interpreter(code: str, checkpoint: bool) -> None:
+    done, after = run(code, "print(6 * 7)\n'value'", checkpoint=checkpoint)
+    assert done.status in ("ok", "error") and done.state == "kept"
     assert (after.stdout, after.value) == (
         "42\n",
         "'value'" if "repr" not in code or "__repr__" in code else after.value,

@@ -35,6 +35,14 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "personality": (135, 92), "mbind": (237, 235), "set_mempolicy": (238, 237), "migrate_pages": (256, 238),
     "move_pages": (279, 239), "nfsservctl": (180, 42),
 }  # fmt: skip
+_REFUSED_ON_SHARED_FILES: dict[str, tuple[int, int | None]] = {
+    # Landlock does not cover them, so that without a root of its own code could reach the user's other files.
+    "chmod": (90, 52), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, 55), "fchown": (93, 55), "lchown": (94, 55), "fchownat": (260, 54),
+    "utime": (132, 88), "utimes": (235, 88), "futimesat": (261, 88), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+}  # fmt: skip
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _CLONE, _CLONE3, _SOCKET, _IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
 _FIRST_X32_CALL = 0x40000000
@@ -46,12 +54,13 @@ _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
-def program(architecture: str, internet_sockets: bool) -> bytes:
-    """The filter. `internet_sockets`: whether sockets of IPv4 and IPv6 may be made, where the network leads nowhere."""
+def program(architecture: str, private: bool) -> bytes:
+    """The filter. `private`: whether the session has a network and a root of its own, and so may use them."""
     column, audit = _ARCHITECTURES[architecture]
-    numbers = sorted({number for call in _REFUSED.values() if (number := call[column]) is not None})
+    refused = _REFUSED if private else _REFUSED | _REFUSED_ON_SHARED_FILES
+    numbers = sorted({number for call in refused.values() if (number := call[column]) is not None})
     refuse = _return(_ERRNO | errno.EPERM)
-    families = (_UNIX, _INET, _INET6) if internet_sockets else (_UNIX,)
+    families = (_UNIX, _INET, _INET6) if private else (_UNIX,)
     return b"".join(
         [
             _load(_ARCHITECTURE),

@@ -45,13 +45,13 @@ from builtins import (
     int,
     isinstance,
     len,
-    open,
     repr,
     set,
     slice,
     str,
     type,
 )  # fmt: skip
+from collections.abc import Callable
 from posix import (
     P_ALL,
     WEXITED,
@@ -63,10 +63,12 @@ from posix import (
     fork,
     getpid,
     kill,
+    read,
     waitid,
     waitpid,
     write,
 )  # fmt: skip
+from posix import open as open_file
 from typing import Any, TextIO
 
 from skillforge_sandbox_jail.descriptors import keep_privately
@@ -85,7 +87,8 @@ _module, _expression, _expression_statement = ast.Module, ast.Expression, ast.Ex
 _format_exception = traceback.format_exception
 _all_frames, _settrace, _setprofile = sys._current_frames, sys.settrace, sys.setprofile
 _name_of = type.__dict__["__name__"].__get__
-_text, _buffer, _file = io.TextIOWrapper, io.BufferedWriter, io.FileIO
+_text, _file = io.TextIOWrapper, io.FileIO
+_write_text, _write_bytes = io.TextIOWrapper.write, io.BufferedWriter.write
 
 
 class Worker:
@@ -147,7 +150,6 @@ class Worker:
         if getpid() != self._pid:
             _exit(0)  # a child that the code forked has come to the end of the cell: only the worker goes on
         threads = self._count_old_threads()
-        self._open_streams()
         late, self._late = self._late, ""
         self._answer = (
             f'{{"nonce":"{nonce}","status":"{status}","value":{"null" if value is None else _quoted(value)},'
@@ -222,10 +224,12 @@ class Worker:
 
     def _open_streams(self) -> None:
         if self._stdin.closed or self._stdout.closed or self._stderr.closed:
-            self._stdin, self._stdout, self._stderr = _text(_file(0, "r", False)), _writer(1), _writer(2)
-        sys.stdin = self._stdin
-        sys.stdout = _WithoutOldThreads(self._stdout, self) if self._old_threads else self._stdout
-        sys.stderr = _WithoutOldThreads(self._stderr, self) if self._old_threads else self._stderr
+            self._make_streams()
+        sys.stdin, sys.stdout, sys.stderr = self._stdin, self._stdout, self._stderr
+
+    def _make_streams(self) -> None:
+        self._stdin = _text(_file(0, "r", False))
+        self._stdout, self._stderr = TextStream(1, self._keep_late), TextStream(2, self._keep_late)
 
     def _flush(self) -> None:
         for stream in (self._stdout, self._stderr):
@@ -239,7 +243,7 @@ class Worker:
         self._old_threads = frozenset(_all_frames()) - {get_ident()} if count_threads() else frozenset()
         return len(self._old_threads)
 
-    def keep_late(self, text: str) -> bool:
+    def _keep_late(self, text: str) -> bool:
         """Keep `text` apart where a thread of an earlier cell wrote it; whether it did."""
         if get_ident() not in self._old_threads:
             return False
@@ -253,8 +257,10 @@ class Worker:
             return False
         if not self._copies:
             return True
-        with open(f"/proc/self/task/{self._pid}/children") as file:
-            return bool({int(pid) for pid in file.read().split()} - self._copies)
+        table = open_file(f"/proc/self/task/{self._pid}/children", 0)
+        children = read(table, LONGEST_TEXT).split()
+        close(table)
+        return bool({int(pid) for pid in children} - self._copies)
 
     # Copies of the interpreter -------------------------------------------------------------------------------------
 
@@ -292,32 +298,42 @@ class Worker:
         self._streams = ((0, keep_privately(0)), (1, keep_privately(stdout)), (2, keep_privately(stderr)))
         for number, copy in self._streams:
             dup2(copy, number)
-        self._stdin, self._stdout, self._stderr = _text(_file(0, "r", False)), _writer(1), _writer(2)
+        self._make_streams()
         self._pid = getpid()
 
     def _greet(self) -> None:
         self._channel.sendall(framed(f'{{"nonce":"","status":"ready","pid":{self._pid}}}'.encode()))
 
 
-class _WithoutOldThreads:
-    """A text stream to which threads of earlier cells do not get through."""
+class ByteStream(io.BufferedWriter):
+    """Bytes to a descriptor, but not those of threads of earlier cells."""
 
-    def __init__(self, stream: TextIO, worker: Worker) -> None:
-        self._stream = stream
-        self._worker = worker
+    def __init__(self, number: int, keep_late: Callable[[str], bool]) -> None:
+        super().__init__(_file(number, "w", False))
+        self._keep_late = keep_late
+
+    def write(self, data: Any) -> int:
+        if count_threads() and self._keep_late(str(data, "utf-8", "replace")):
+            return len(data)
+        return _write_bytes(self, data)
+
+
+class TextStream(io.TextIOWrapper):
+    """Text to a descriptor, but not that of threads of earlier cells, wherever they have kept the stream.
+
+    Flushed at each line: what a crash or a time-out cuts off is seen up to there.
+    """
+
+    def __init__(self, number: int, keep_late: Callable[[str], bool]) -> None:
+        super().__init__(ByteStream(number, keep_late), "utf-8", "backslashreplace", "\n", True)
+        self._keep_late = keep_late
 
     def write(self, text: str) -> int:
-        return len(text) if self._worker.keep_late(text) else self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        if count_threads() and self._keep_late(text):
+            return len(text)
+        return _write_text(self, text)
 
 
 def _quoted(text: str) -> str:
     """`text` as JSON; half characters, which JSON cannot hold, as Python would escape them."""
     return quote(text if text.isascii() else text.encode("utf-8", "backslashreplace").decode())
-
-
-def _writer(number: int) -> TextIO:
-    """A text stream on a descriptor, flushed at each line: what a crash or a time-out cuts off is seen up to there."""
-    return _text(_buffer(_file(number, "w", False)), "utf-8", "backslashreplace", "\n", True)

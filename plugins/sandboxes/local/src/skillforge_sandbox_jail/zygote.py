@@ -19,6 +19,7 @@ import socket
 import sys
 import time
 import types
+from posix import _exit  # which code may replace in `os`
 from typing import Any, NoReturn
 
 from skillforge_sandbox_jail import linux, probe, rootfs, seccomp
@@ -77,7 +78,7 @@ class Zygote:
     def __init__(self, control: socket.socket, settings: Settings) -> None:
         self._control = control
         self._settings = settings
-        self._filter = seccomp.program(platform.machine(), internet_sockets=settings.namespaces)
+        self._filter = seccomp.program(platform.machine(), private=settings.namespaces)
         self._ids = probe.usable_ids()
         self._sessions = 0
         self._variables: dict[str, Any] = {}
@@ -222,7 +223,7 @@ def _run_child(main: Any) -> NoReturn:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        os._exit(status)
+        _exit(status)
 
 
 def _remove_cgroups(folder: str) -> None:
