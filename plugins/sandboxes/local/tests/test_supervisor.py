@@ -165,3 +165,49 @@ def test_what_cannot_start_says_why(options: LocalOptions, message: str) -> None
 
     with pytest.raises(SandboxUnusable, match=message):
         asyncio.run(session())
+
+
+def test_ready_sessions_that_have_died_are_not_given_out() -> None:
+    async def session() -> list[str | None]:
+        others = descendants(os.getpid())
+        async with LocalSandbox().open(LocalOptions(preload=(), ready=3)) as pool:
+            while pool.load().ready < 3:
+                await asyncio.sleep(0.01)
+            (launcher,) = (pid for pid in descendants(os.getpid()) - others if parent(pid) == os.getpid())
+            (zygote,) = descendants(launcher) - set().union(*map(descendants, descendants(launcher)))
+            os.kill(zygote, signal.SIGKILL)
+            await asyncio.sleep(0.2)
+            return [(await pool.run_once(str(number), 5.0)).value for number in range(4)]
+
+    assert asyncio.run(session()) == ["0", "1", "2", "3"]
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_cancelled_cell_does_not_run_on() -> None:
+    async def session() -> int:
+        others = descendants(os.getpid())
+        async with LocalSandbox().open(LocalOptions(preload=(), ready=0)) as pool, pool.session() as session:
+            await session.run("1", 5.0)
+            idle = len(descendants(os.getpid()) - others)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(session.run("while True: pass", 60.0), 0.2)
+            await asyncio.sleep(0.2)
+            return idle - len(descendants(os.getpid()) - others)
+
+    assert asyncio.run(session()) == 2  # its init and its worker
+
+
+def test_a_pool_that_is_closed_starts_nothing_more() -> None:
+    async def session() -> None:
+        others = descendants(os.getpid())
+        async with LocalSandbox().open(LocalOptions(preload=(), ready=2, sessions=2)) as pool:
+            users = [asyncio.create_task(pool.run_once("import time; time.sleep(0.2)", 5.0)) for _ in range(6)]
+            await asyncio.sleep(0.05)
+        await asyncio.gather(*users, return_exceptions=True)
+        assert descendants(os.getpid()) - others == set()
+        assert all(isinstance(user.exception(), SandboxUnusable) for user in users[2:])
+
+    asyncio.run(session())

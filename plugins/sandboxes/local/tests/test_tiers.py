@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from skillforge import Execution, SandboxUnusable
 from skillforge_local_sandbox import LocalOptions, LocalSandbox, tiers
+from skillforge_local_sandbox.session import Session
 from skillforge_local_sandbox.tiers import Walls
 from skillforge_sandbox_jail import seccomp
 
@@ -77,6 +79,34 @@ def test_without_namespaces_landlock_and_seccomp_still_hold(monkeypatch: pytest.
         "PermissionError",
         "PermissionError",
     ]
+
+
+@pytest.mark.skipif(not Path(SYSTEM_PYTHON).exists(), reason=f"there is no {SYSTEM_PYTHON}")
+def test_a_worker_that_lies_about_its_pid_has_no_other_process_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    if tiers.find_walls(SYSTEM_PYTHON).landlock < tiers.LANDLOCK_WITH_SIGNALS:
+        pytest.skip("this kernel's Landlock does not keep signals inside")
+    monkeypatch.setattr(tiers, "find_walls", lambda python: Walls("switched off", 7, True))
+    lie = (
+        "import gc, json\nfor found in gc.get_objects():\n    if type(found).__name__ == 'Worker':\n"
+        "        body = json.dumps({'nonce': '', 'status': 'ready', 'pid': VICTIM}).encode()\n"
+        "        type(found)._greet = lambda self: self._channel.sendall(len(body).to_bytes(4, 'big') + body)"
+    )
+    reached = []
+
+    async def session(victim: int) -> None:
+        options = LocalOptions(minimum_tier=2, python=SYSTEM_PYTHON, preload=())
+        async with LocalSandbox().open(options) as pool, pool.session() as session:
+            await session.run(lie.replace("VICTIM", str(victim)), 5.0)
+            async with session.fork() as branch:
+                assert isinstance(branch, Session)
+                reached.append(branch._worker)
+                await branch.run("while True: pass", 0.1)
+
+    with subprocess.Popen(["sleep", "60"]) as process:
+        asyncio.run(session(process.pid))
+        assert reached == [process.pid]  # the lie was told
+        assert process.poll() is None
+        process.kill()
 
 
 @pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])

@@ -183,6 +183,14 @@ class ContainerLink(Link):
     def restart(self) -> None:
         self._answers = Frames()
 
+    @property
+    def alive(self) -> bool:
+        return self.container.alive
+
+    def kill(self) -> None:
+        self.order(do="kill", pid=self.worker)
+        self.order(do="sweep", of=0, keep=[])
+
     async def close(self) -> None:
         await self.container.end_session()
 

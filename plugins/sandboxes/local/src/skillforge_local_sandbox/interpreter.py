@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ JAIL = str(Path(__file__).parents[1])
 
 _PLACES = "import json, os, sys; print(json.dumps([sys.prefix, sys.base_prefix, os.path.realpath(sys.executable), *sys.path]))"
 _START_LIMIT = 20.0
+_FIX = "set sandbox.python to a Python 3.11 or later"
 
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -32,6 +34,14 @@ ENVIRONMENT = {
     "MPLBACKEND": "Agg",
 }
 """All that a session sees of an environment: the same everywhere, and none of the user's."""
+
+
+def find(python: str) -> str:
+    """The path of an interpreter given by path or name. Raises SandboxUnusable."""
+    found = shutil.which(python)
+    if found is None:
+        raise SandboxUnusable(f"cannot start {python}: there is no such program", _FIX)
+    return str(Path(found).absolute())
 
 
 def command(python: str, code: str, *arguments: str) -> list[str]:
@@ -57,12 +67,10 @@ def libraries(python: str, env: dict[str, str]) -> list[str]:
         done = subprocess.run([python, "-P", "-s", "-c", _PLACES], env=env, capture_output=True, timeout=_START_LIMIT)
         prefix, base, executable, *path = json.loads(done.stdout)
     except (OSError, subprocess.TimeoutExpired, ValueError) as error:
-        raise SandboxUnusable(
-            f"cannot start {python}: {error}", "set sandbox.python to a Python 3.11 or later"
-        ) from error
+        raise SandboxUnusable(f"cannot start {python}: {error}", _FIX) from error
     packages = [folder for folder in path if Path(folder).name in ("site-packages", "dist-packages")]
     given = env.get("PYTHONPATH", "").split(os.pathsep)
-    found = [prefix, base, str(Path(executable).parent), str(Path(python).parent), *packages, *given]
+    found = [prefix, base, str(Path(executable).parent), *packages, *given]
     return sorted({str(Path(folder).absolute()) for folder in found if folder and Path(folder).is_dir()})
 
 

@@ -8,14 +8,16 @@ import os
 import signal
 import socket
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
 from skillforge import UsageError
 from skillforge.parts.sandbox import StreamName
 from skillforge_local_sandbox.cgroups import Groups
+from skillforge_local_sandbox.ends import Ends
 from skillforge_sandbox_jail.frames import HEAD, LARGEST, framed
+from skillforge_sandbox_jail.worker import LONGEST_TEXT
 
 READ_BYTES = 256 * 1024
 DRAIN_BYTES = 2**20
@@ -28,17 +30,24 @@ KILL_PATIENCE = 5.0
 """Seconds in which the kernel must have ended a killed session."""
 
 
+Text = Annotated[str, msgspec.Meta(max_length=8 * LONGEST_TEXT)]
+"""A worker cuts its texts, and may then write six characters for one."""
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**22)]
+"""Pids and counts of threads; the kernel gives no larger ones."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a worker says. All of it is a claim of a process that foreign code controls."""
 
-    nonce: str
-    status: str
-    value: str | None = None
-    detail: str = ""
-    late: str = ""
-    threads: int = 0
+    nonce: Text
+    status: Text
+    value: Text | None = None
+    detail: Text = ""
+    late: Text = ""
+    threads: Number = 0
     children: bool = False
-    pid: int = 0
+    pid: Number = 0
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -92,6 +101,15 @@ class Link(ABC):
     @abstractmethod
     def drain(self) -> None:
         """Hand on the output that was written before the answer that has just come."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the session may still be used, as far as is known."""
+        return True
+
+    @abstractmethod
+    def kill(self) -> None:
+        """Begin to end what runs, without waiting for it. `close` is still needed."""
 
     @abstractmethod
     async def close(self) -> None:
@@ -212,18 +230,15 @@ class DescriptorLink(Link):
             os.close(number)
 
     async def fork(self) -> Link:
-        ours, theirs = socket.socketpair()
-        out, err = os.pipe(), os.pipe()
-        try:
+        with Ends() as ends:
+            ours, theirs = ends.sockets()
+            (out, their_out), (err, their_err) = ends.pipe(), ends.pipe()
             self.request(FORK)
             while self._unsent:
                 await asyncio.sleep(0)
-            socket.send_fds(self._channel, [b"."], [theirs.fileno(), out[1], err[1]])
-        finally:
-            theirs.close()
-            os.close(out[1])
-            os.close(err[1])
-        branch = self._branch(ours, out[0], err[0])
+            socket.send_fds(self._channel, [b"."], [theirs.fileno(), their_out, their_err])
+            ends.keep(ours, out, err)
+        branch = self._branch(ours, out, err)
         try:
             await branch.greeted(GREETING_PATIENCE)
         except BaseException:
@@ -300,6 +315,7 @@ class SessionLink(DescriptorLink):
         self._events = Frames()
         self._gone = asyncio.Event()
         self.branches: list[BranchLink] = []
+        self.listener = _Greeting()
         control.setblocking(False)
         self._loop.add_reader(control, self._read_control)
         self._loop.add_reader(pidfd, self._on_gone)
@@ -317,10 +333,14 @@ class SessionLink(DescriptorLink):
         with contextlib.suppress(OSError):  # an init that is gone obeys nothing; `on_gone` tells
             self._control.send(framed(msgspec.json.encode(order)))
 
+    @property
+    def alive(self) -> bool:
+        return not self._gone.is_set()
+
     async def close(self) -> None:
         try:
             if not self._gone.is_set():
-                self._end_session()
+                self.kill()
                 await asyncio.wait_for(self._gone.wait(), KILL_PATIENCE)
         finally:
             await super().close()
@@ -331,13 +351,13 @@ class SessionLink(DescriptorLink):
             if self._group is not None and self._groups is not None:
                 self._groups.give_back(self._group)
 
-    def _end_session(self) -> None:
+    def kill(self) -> None:
         """With its init, a pid namespace ends at once; else the init has to end the session's processes one by one."""
-        if self._namespaces:
-            with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):
+            if self._namespaces:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
-        else:
-            self._control.shutdown(socket.SHUT_WR)
+            else:
+                self._control.shutdown(socket.SHUT_WR)
 
     def _branch(self, channel: socket.socket, stdout: int, stderr: int) -> Link:
         self.branches.append(branch := BranchLink(self, channel, stdout, stderr))
@@ -375,8 +395,15 @@ class BranchLink(DescriptorLink):
     def ran_out_of_memory(self) -> bool:
         return self._session.ran_out_of_memory()
 
+    def kill(self) -> None:
+        """The worker, and then what it has started and left to the session's init."""
+        if self.worker:
+            others = {self._session.worker, *(branch.worker for branch in self._session.branches)} - {self.worker}
+            self.order(do="kill", pid=self.worker)
+            self.order(do="sweep", of=self.worker, keep=sorted(others))
+
     async def close(self) -> None:
-        self.order(do="kill", pid=self.worker)
+        self.kill()
         self._session.branches.remove(self)
         await super().close()
 

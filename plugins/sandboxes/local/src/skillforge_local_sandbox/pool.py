@@ -30,7 +30,7 @@ ATTEMPTS = 3
 @asynccontextmanager
 async def open_pool(options: LocalOptions) -> AsyncIterator[SandboxPool]:
     """Start a zygote, and end it with all its sessions."""
-    python = options.python or sys.executable
+    python = interpreter.find(options.python or sys.executable)
     walls = await asyncio.to_thread(tiers.find_walls, python)
     tiers.require(walls, options.minimum_tier)
     env = interpreter.environment(options.preload, python)
@@ -73,13 +73,13 @@ class LocalPool(SandboxPool):
         self._limits = Limits(options.output * KB, options.output_limit * MB, options.checkpoint)
         self._wanted = min(options.ready, options.sessions)
         self._places = asyncio.Semaphore(options.sessions)
-        self._most = options.sessions
         self._in_use = 0
         self._waiting = 0
         self._ready: deque[Link] = deque()
         self._refill: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
         self._zygote: Zygote | None = None
+        self._closed = False
 
     async def start(self) -> None:
         """Start the zygote. Raises SandboxUnusable."""
@@ -109,19 +109,26 @@ class LocalPool(SandboxPool):
 
     async def close(self) -> None:
         """End everything that was started."""
+        self._closed = True
         if self._refill is not None:
             self._refill.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._refill
-        for link in self._ready:
-            await link.close()
-        if self._zygote is not None:
-            await self._zygote.close()
+            await asyncio.gather(self._refill, return_exceptions=True)
+        async with self._starting:
+            await asyncio.gather(*(link.close() for link in self._ready), return_exceptions=True)
+            self._ready.clear()
+            if self._zygote is not None:
+                await self._zygote.close()
         if self._groups is not None:
             self._groups.close()
 
     async def _fresh_link(self) -> Link:
-        link = self._ready.popleft() if self._ready else await self._start_session()
+        while self._ready:
+            link = self._ready.popleft()
+            if link.alive:
+                break
+            await link.close()
+        else:
+            link = await self._start_session()
         self._refill_in_background()
         return link
 
@@ -139,6 +146,8 @@ class LocalPool(SandboxPool):
 
     async def _living_zygote(self) -> Zygote:
         async with self._starting:
+            if self._closed:
+                raise SandboxUnusable("the sandbox has been closed", "open it again")
             if self._zygote is None or not self._zygote.alive:
                 if self._zygote is not None:
                     await self._zygote.close()
@@ -146,7 +155,7 @@ class LocalPool(SandboxPool):
             return self._zygote
 
     def _refill_in_background(self) -> None:
-        if len(self._ready) < self._wanted and (self._refill is None or self._refill.done()):
+        if len(self._ready) < self._wanted and not self._closed and (self._refill is None or self._refill.done()):
             self._refill = asyncio.create_task(self._fill())
 
     async def _fill(self) -> None:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from skillforge import Execution, SandboxSession, UsageError
+from skillforge import Execution, SandboxSession, SkillForgeError, UsageError
 from skillforge.parts.sandbox import ExecutionStatus, OutputListener, SessionState, StreamName
 from skillforge_local_sandbox.cell import Cell, End
 from skillforge_local_sandbox.link import Answer, Event, Link
@@ -72,7 +72,13 @@ class Session(SandboxSession):
             if self._link is None:
                 self._take(await self._fresh())
             cell = Cell(asked, self._limits.output_kept, self._limits.output, on_output)
-            return await self._run(cell, request, timeout)
+            try:
+                return await self._run(cell, request, timeout)
+            except asyncio.CancelledError:
+                self._ended = End("sandbox-error", "the cell before was cancelled")
+                if self._link is not None:
+                    self._link.kill()
+                raise
 
     @asynccontextmanager
     async def fork(self) -> AsyncIterator[SandboxSession]:
@@ -80,7 +86,14 @@ class Session(SandboxSession):
             if self._link is None:
                 self._take(await self._fresh())
             assert self._link is not None
-            link = await self._link.fork()
+            try:
+                if self._ended is not None:
+                    raise OSError(self._ended.detail)
+                link = await self._link.fork()
+            except (OSError, TimeoutError) as error:
+                raise SkillForgeError(
+                    f"the session cannot be forked: {error}", "run a cell, which tells what became of it"
+                ) from error
         branch = Session(link, self._fresh, self._limits, self._family)
         try:
             yield branch
@@ -109,9 +122,6 @@ class Session(SandboxSession):
             outcome = await cell.done
             cell.stop()
             self._link.drain()
-        except asyncio.CancelledError:
-            self._ended = End("sandbox-error", "the cell before was cancelled")
-            raise
         finally:
             for timer in (*timers, *cell.timers):
                 timer.cancel()
@@ -247,6 +257,9 @@ class Session(SandboxSession):
             self._cell.add(stream, data)
         else:
             self._late.add(data)
+            if self._late.written > self._limits.output and self._ended is None and self._link is not None:
+                self._end(End("output-limit", f"more than {self._limits.output:,} bytes"))
+                self._link.kill()
 
     def on_violation(self, what: str) -> None:
         self._end(End("protocol-violation", what))

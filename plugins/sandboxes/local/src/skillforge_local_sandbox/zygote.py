@@ -13,6 +13,7 @@ import msgspec
 
 from skillforge import SandboxUnusable
 from skillforge_local_sandbox.cgroups import Groups
+from skillforge_local_sandbox.ends import Ends
 from skillforge_local_sandbox.interpreter import command
 from skillforge_local_sandbox.link import SessionLink
 from skillforge_sandbox_jail.settings import Settings
@@ -86,28 +87,16 @@ class Zygote:
 
     async def session(self) -> SessionLink:
         """A link to a new session whose worker is ready. Raises OSError where the system cannot give one now."""
-        control, their_control = socket.socketpair()
-        channel, their_channel = socket.socketpair()
-        out, err = os.pipe(), os.pipe()
-        try:
-            given = [their_control.fileno(), their_channel.fileno(), out[1], err[1]]
+        with Ends() as ends:
+            (control, their_control), (channel, their_channel) = ends.sockets(), ends.sockets()
+            (out, their_out), (err, their_err) = ends.pipe(), ends.pipe()
             async with asyncio.timeout(SESSION_LIMIT):
-                await self._ask(given)
+                await self._ask([their_control.fileno(), their_channel.fileno(), their_out, their_err])
                 reply, pidfds = await self._reply()
-            if reply.error is not None:
-                raise OSError(reply.error)
-        except BaseException:
-            for place in (control, channel):
-                place.close()
-            os.close(out[0])
-            os.close(err[0])
-            raise
-        finally:
-            for place in (their_control, their_channel):
-                place.close()
-            os.close(out[1])
-            os.close(err[1])
-        link = SessionLink(control, channel, out[0], err[0], pidfds[0], self._namespaces, self._groups)
+            if reply.error is not None or not pidfds:
+                raise OSError(reply.error or "too many open files")
+            ends.keep(control, channel, out, err)
+        link = SessionLink(control, channel, out, err, pidfds[0], self._namespaces, self._groups)
         try:
             link.go()
             await link.greeted(SESSION_LIMIT)
@@ -119,9 +108,10 @@ class Zygote:
     async def close(self) -> str:
         """End it with all its sessions; the last line that it wrote to stderr."""
         self.alive = False
-        if self._control.fileno() != -1:
-            self._loop.remove_reader(self._control)
-            self._control.close()
+        if self._control.fileno() == -1:
+            return ""
+        self._loop.remove_reader(self._control)
+        self._control.close()
         _, said = await asyncio.to_thread(self._process.communicate)
         return said.decode(errors="replace").strip().rpartition("\n")[2]
 

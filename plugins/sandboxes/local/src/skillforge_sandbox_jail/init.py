@@ -79,8 +79,9 @@ class SessionInit:
             number = {"interrupt": signal.SIGINT, "kill": signal.SIGKILL, "restore": signal.SIGUSR2}[do]
             if do == "restore":
                 self._workers.add(order["pid"])
-            with suppress(ProcessLookupError):
-                os.kill(order["pid"], number)
+            if order["pid"] in processes.descendants():  # the number may come from a worker, which may lie
+                with suppress(ProcessLookupError):
+                    os.kill(order["pid"], number)
 
     def _sweep(self, worker: int, keep: list[int]) -> bool:
         """End what `worker` has started, and what has no parent any more; whether all is gone."""

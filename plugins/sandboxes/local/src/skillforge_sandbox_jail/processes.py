@@ -14,7 +14,7 @@ def left_by(worker: int, keep: Collection[int]) -> list[int]:
 
     With `worker` 0, all but `keep` and what those have started.
     """
-    parents = _descendants()
+    parents = descendants()
     spared = {os.getpid(), worker, *keep}
     found = [pid for pid in parents if pid not in spared and _nearest(pid, parents, spared) not in keep]
     return [pid for pid in found if is_alive(pid)]
@@ -27,7 +27,7 @@ def _nearest(pid: int, parents: dict[int, int], marked: Collection[int]) -> int:
     return pid
 
 
-def _descendants() -> dict[int, int]:
+def descendants() -> dict[int, int]:
     """Process -> parent, of all that this process and its descendants have started and that are not waited for."""
     parents: dict[int, int] = {}
     unread = [os.getpid()]
@@ -77,13 +77,13 @@ class MemoryGauge:
 
     def estimate(self) -> tuple[int, int]:
         """(at least, at most) bytes, cheaply: each process counted without, or with, what it began with."""
-        sizes = [_resident(pid) for pid in _descendants()]
+        sizes = [_resident(pid) for pid in descendants()]
         least = sum(max(size - self._inherited, 0) for size in sizes)
         return least, max(sum(sizes) - self._inherited, least)
 
     def measure(self) -> int:
         """Bytes, with each shared page counted once; takes milliseconds."""
-        return max(sum(_proportional(pid) for pid in _descendants()) - self._inherited, 0)
+        return max(sum(_proportional(pid) for pid in descendants()) - self._inherited, 0)
 
 
 def _resident(pid: int) -> int:

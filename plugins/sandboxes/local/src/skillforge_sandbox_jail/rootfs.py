@@ -90,6 +90,11 @@ def _show(path: str, root: str) -> None:
 
 def _bind(path: str, place: str) -> None:
     linux.mount(path, place, None, linux.MS_BIND | linux.MS_REC)
+    try:
+        linux.make_read_only(place)
+        return
+    except OSError:
+        pass  # an older kernel: what is mounted below stays to Landlock
     read_only = linux.MS_REMOUNT | linux.MS_BIND | linux.MS_RDONLY | linux.MS_NOSUID | linux.MS_NODEV
     try:
         linux.mount("none", place, None, read_only)

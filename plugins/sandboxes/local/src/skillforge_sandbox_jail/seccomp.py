@@ -17,7 +17,7 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
     "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431),
     "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442), "statmount": (457, 457),
-    "listmount": (458, 458), "unshare": (272, 97), "setns": (308, 268),
+    "listmount": (458, 458), "open_tree_attr": (467, 467), "unshare": (272, 97), "setns": (308, 268),
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271), "kcmp": (312, 272),
     "pidfd_getfd": (438, 438), "process_madvise": (440, 440), "process_mrelease": (448, 448),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
@@ -34,9 +34,12 @@ _REFUSED: dict[str, tuple[int, int | None]] = {
     "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "uselib": (134, None),
     "personality": (135, 92), "mbind": (237, 235), "set_mempolicy": (238, 237), "migrate_pages": (256, 238),
     "move_pages": (279, 239), "nfsservctl": (180, 42),
+    "inotify_init": (253, None), "inotify_init1": (294, 26),  # they tell what others do with files that all may read
 }  # fmt: skip
-_REFUSED_ON_SHARED_FILES: dict[str, tuple[int, int | None]] = {
-    # Landlock does not cover them, so that without a root of its own code could reach the user's other files.
+_REFUSED_AMONG_OTHERS: dict[str, tuple[int, int | None]] = {
+    # Landlock does not cover them: without namespaces, code could reach the user's other files and processes.
+    "setpriority": (141, 140), "ioprio_set": (251, 30), "sched_setparam": (142, 118), "sched_setscheduler": (144, 119),
+    "sched_setaffinity": (203, 122), "sched_setattr": (314, 274),
     "chmod": (90, 52), "fchmod": (91, 52), "fchmodat": (268, 53), "fchmodat2": (452, 452),
     "chown": (92, 55), "fchown": (93, 55), "lchown": (94, 55), "fchownat": (260, 54),
     "utime": (132, 88), "utimes": (235, 88), "futimesat": (261, 88), "utimensat": (280, 88),
@@ -44,7 +47,8 @@ _REFUSED_ON_SHARED_FILES: dict[str, tuple[int, int | None]] = {
     "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
 }  # fmt: skip
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-_CLONE, _CLONE3, _SOCKET, _IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
+_CLONE, _CLONE3, _SOCKET, _SOCKETPAIR = (56, 220), (435, 435), (41, 198), (53, 199)
+_IOCTL, _PRLIMIT = (16, 29), (302, 261)
 _FIRST_X32_CALL = 0x40000000
 _UNIX, _INET, _INET6 = 1, 2, 10
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
@@ -57,10 +61,10 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 def program(architecture: str, private: bool) -> bytes:
     """The filter. `private`: whether the session has a network and a root of its own, and so may use them."""
     column, audit = _ARCHITECTURES[architecture]
-    refused = _REFUSED if private else _REFUSED | _REFUSED_ON_SHARED_FILES
+    refused = _REFUSED if private else _REFUSED | _REFUSED_AMONG_OTHERS
     numbers = sorted({number for call in refused.values() if (number := call[column]) is not None})
     refuse = _return(_ERRNO | errno.EPERM)
-    families = (_UNIX, _INET, _INET6) if private else (_UNIX,)
+    families = (_UNIX, _INET, _INET6) if private else ()
     return b"".join(
         [
             _load(_ARCHITECTURE),
@@ -79,6 +83,18 @@ def program(architecture: str, private: bool) -> bytes:
                 _load(_FIRST_ARGUMENT),
                 *(part for family in families for part in _where(_JUMP_EQUAL, family, _return(_ALLOW))),
                 _return(_ERRNO | errno.EAFNOSUPPORT),
+            ),
+            *_on_call(
+                _SOCKETPAIR[column],
+                _load(_FIRST_ARGUMENT),
+                *_where(_JUMP_EQUAL, _UNIX, _return(_ALLOW)),
+                _return(_ERRNO | errno.EAFNOSUPPORT),
+            ),
+            *_on_call(
+                _PRLIMIT[column],
+                _load(_FIRST_ARGUMENT),
+                *_where(_JUMP_EQUAL, 0, _return(_ALLOW)),  # 0: the caller's own limits
+                refuse,
             ),
             *_on_call(
                 _IOCTL[column],

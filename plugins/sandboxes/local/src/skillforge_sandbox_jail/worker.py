@@ -15,6 +15,9 @@ import sys
 import traceback
 from _json import encode_basestring_ascii as quote
 from _signal import (  # type: ignore[import-not-found]
+    ITIMER_PROF,
+    ITIMER_REAL,
+    ITIMER_VIRTUAL,
     SIG_BLOCK,
     SIG_IGN,
     SIG_UNBLOCK,
@@ -23,6 +26,7 @@ from _signal import (  # type: ignore[import-not-found]
     SIGUSR2,
     default_int_handler,
     pthread_sigmask,
+    setitimer,
     signal,
     sigwait,
 )  # fmt: skip
@@ -47,6 +51,7 @@ from builtins import (
     len,
     repr,
     set,
+    setattr,
     slice,
     str,
     type,
@@ -104,6 +109,7 @@ class Worker:
         self._cells = 0
         self._future_flags = 0
         self._copies: set[int] = set()
+        self._zombies: set[int] = set()
         self._late = ""
         self._old_threads: frozenset[int] = frozenset()
         self._take(channel, 1, 2)
@@ -136,13 +142,15 @@ class Worker:
 
     def _run(self, code: str, nonce: str) -> None:
         """Run one cell; the answer to send is left in `_answer`."""
-        self._prepare()
         try:
             try:
+                self._prepare()
                 status, value, detail = self._attempt(code)
             finally:
                 _settrace(None)
                 _setprofile(None)
+                for timer in (ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF):
+                    setitimer(timer, 0)
                 signal(SIGINT, SIG_IGN)
         except BaseException as fault:  # an interrupt between the code and the line above; or objects that fight back
             status, value, detail = "error", None, _name_of(type(fault))
@@ -220,12 +228,21 @@ class Worker:
         pthread_sigmask(SIG_UNBLOCK, (SIGINT,))
         for number, copy in self._streams:
             dup2(copy, number)
-        self._open_streams()
-
-    def _open_streams(self) -> None:
-        if self._stdin.closed or self._stdout.closed or self._stderr.closed:
+        if not (_is_open(self._stdin) and _is_open(self._stdout) and _is_open(self._stderr)):
             self._make_streams()
-        sys.stdin, sys.stdout, sys.stderr = self._stdin, self._stdout, self._stderr
+        for name, stream in (("stdin", self._stdin), ("stdout", self._stdout), ("stderr", self._stderr)):
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
+        self._bury_zombies()
+
+    def _bury_zombies(self) -> None:
+        """Forget the children that nobody has waited for since they ended at least a cell ago: they use up the limit."""
+        for pid in self._zombies:
+            try:
+                waitpid(pid, WNOHANG)
+            except ChildProcessError:
+                pass
+        self._zombies = self._children()
 
     def _make_streams(self) -> None:
         self._stdin = _text(_file(0, "r", False))
@@ -251,28 +268,40 @@ class Worker:
         return True
 
     def _has_children(self) -> bool:
+        """Whether a cell leaves processes behind; in doubt, it does."""
         try:
             waitid(P_ALL, 0, WEXITED | WNOHANG | WNOWAIT)
         except ChildProcessError:
             return False
-        if not self._copies:
-            return True
-        table = open_file(f"/proc/self/task/{self._pid}/children", 0)
+        return not self._copies or bool(self._children())
+
+    def _children(self) -> set[int]:
+        """The processes that this one is the parent of, copies of it left out; none where /proc is out of sight."""
+        try:
+            waitid(P_ALL, 0, WEXITED | WNOHANG | WNOWAIT)
+            table = open_file(f"/proc/self/task/{self._pid}/children", 0)
+        except OSError:
+            return set()
         children = read(table, LONGEST_TEXT).split()
         close(table)
-        return bool({int(pid) for pid in children} - self._copies)
+        return {int(pid) for pid in children} - self._copies
 
     # Copies of the interpreter -------------------------------------------------------------------------------------
 
-    def _snapshot(self) -> int:
-        """Fork a copy that waits; its pid, and 0 in the copy once it is to take this process's place."""
+    def _snapshot(self) -> int | None:
+        """Fork a copy that waits; its pid, None where there is none, and 0 in the copy once it takes this one's place."""
         pthread_sigmask(SIG_BLOCK, (SIGUSR2,))
-        pid = fork()
+        try:
+            pid = fork()
+        except OSError:  # too many processes: the cell goes without
+            return None
         if pid:
+            pthread_sigmask(SIG_UNBLOCK, (SIGUSR2,))
             self._copies.add(pid)
             self._channel.sendall(framed(f'{{"nonce":"","status":"snapshot","pid":{pid}}}'.encode()))
             return pid
         sigwait((SIGUSR2,))
+        pthread_sigmask(SIG_UNBLOCK, (SIGUSR2,))
         self._pid = getpid()
         return 0
 
@@ -281,14 +310,18 @@ class Worker:
         _, ancillary, *_ = self._channel.recvmsg(1, CMSG_LEN(3 * 4))
         data = ancillary[0][2]
         channel, stdout, stderr = (int.from_bytes(data[at : at + 4], sys.byteorder) for at in (0, 4, 8))
-        pid = fork()
+        try:
+            pid = fork()
+        except OSError:
+            pid = None
         if pid == 0:
-            self._copies = set()
+            self._copies, self._zombies = set(), set()
             self._channel.close()
             self._take(channel, stdout, stderr)
             self._greet()
             return
-        self._copies.add(pid)
+        if pid is not None:
+            self._copies.add(pid)
         for number in (channel, stdout, stderr):
             close(number)
 
@@ -332,6 +365,13 @@ class TextStream(io.TextIOWrapper):
         if count_threads() and self._keep_late(text):
             return len(text)
         return _write_text(self, text)
+
+
+def _is_open(stream: TextIO) -> bool:
+    try:
+        return not stream.closed
+    except ValueError:  # its buffer was taken out
+        return False
 
 
 def _quoted(text: str) -> str:

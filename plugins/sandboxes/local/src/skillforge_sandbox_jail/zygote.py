@@ -53,6 +53,7 @@ def launch(control: int) -> NoReturn:
     if zygote == 0:
         os.close(release)
         os.read(go_on, 1)
+        os.close(go_on)
         _run_child(lambda: Zygote(connection, settings).serve())
     if settings.namespaces:
         ids = _ids_for_zygote()
@@ -61,10 +62,12 @@ def launch(control: int) -> NoReturn:
     poll = select.poll()
     poll.register(connection, select.POLLRDHUP)
     poll.register(os.pidfd_open(zygote), select.POLLIN)
-    poll.poll()
+    ended = dict(poll.poll())
     with contextlib.suppress(ProcessLookupError):
         os.kill(zygote, signal.SIGKILL)
     os.waitpid(zygote, 0)
+    if connection.fileno() not in ended:
+        _exit(1)  # the zygote has died alone: the supervisor will start another
     if not settings.namespaces:
         shutil.rmtree(settings.scratch, ignore_errors=True)
     if settings.cgroups:
@@ -122,6 +125,7 @@ class Zygote:
         self._variables = main.__dict__
         for name in settings.preload:
             importlib.import_module(name)
+        sys.path.insert(0, "")  # a session's own folder
         exec(compile(settings.prelude, "<prelude>", "exec"), self._variables)
         gc.collect()
         gc.freeze()
@@ -141,6 +145,8 @@ class Zygote:
             if settings.namespaces:
                 outside = [(SESSION_USER, self._next_id(), 1)]
                 linux.write_id_maps(pid, outside, outside)
+                for stream in descriptors[2:]:  # so that the code may open /dev/stdout
+                    os.fchown(stream, outside[0][1], outside[0][1])
             os.write(release, b".")
             return os.pidfd_open(pid)
         finally:
@@ -180,6 +186,8 @@ class Zygote:
     def _enter_session(self) -> str:
         """Make the session's surroundings, as its init; the folder where its code may write."""
         settings = self._settings
+        os.setsid()
+        os.dup2(1, 2)  # nobody reads what an init says there
         if settings.namespaces:
             os.setresgid(SESSION_USER, SESSION_USER, SESSION_USER)
             os.setresuid(SESSION_USER, SESSION_USER, SESSION_USER)
@@ -189,7 +197,7 @@ class Zygote:
             os.chdir(rootfs.WORK)
             return rootfs.WRITABLE
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-        folder = f"{settings.scratch}/{self._sessions}"
+        folder = f"{settings.scratch}/{os.getpid()}"
         os.makedirs(folder)
         os.chdir(folder)
         os.environ.update(HOME=folder, TMPDIR=folder)
@@ -197,6 +205,9 @@ class Zygote:
 
     def _become_worker(self, channel: int, folder: str) -> None:
         os.setsid()
+        nothing = os.open("/dev/null", os.O_RDONLY)  # an open file of its own: others would share flags and locks
+        os.dup2(nothing, 0)
+        os.close(nothing)
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
