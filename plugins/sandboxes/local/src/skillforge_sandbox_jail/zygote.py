@@ -23,12 +23,10 @@ from posix import _exit  # which code may replace in `os`
 from typing import Any, NoReturn
 
 from skillforge_sandbox_jail import linux, probe, rootfs, seccomp
-from skillforge_sandbox_jail.confinement import confine
-from skillforge_sandbox_jail.descriptors import keep_privately
+from skillforge_sandbox_jail.confinement import confine, work
 from skillforge_sandbox_jail.frames import read_frame
 from skillforge_sandbox_jail.init import SessionInit
 from skillforge_sandbox_jail.settings import Settings
-from skillforge_sandbox_jail.worker import Worker
 
 PACKET = 64 * 1024
 SESSION_USER = 1000
@@ -172,7 +170,7 @@ class Zygote:
             for number, stream in ((1, stdout), (2, stderr)):
                 os.dup2(stream, number)
                 os.close(stream)
-            self._become_worker(channel, folder)
+            work(channel, self._variables, lambda: self._confine_worker(folder))
             return
         for number in (channel, stdout, stderr):
             os.close(number)
@@ -203,26 +201,13 @@ class Zygote:
         os.environ.update(HOME=folder, TMPDIR=folder)
         return folder
 
-    def _become_worker(self, channel: int, folder: str) -> None:
-        os.setsid()
-        nothing = os.open("/dev/null", os.O_RDONLY)  # an open file of its own: others would share flags and locks
-        os.dup2(nothing, 0)
-        os.close(nothing)
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-            file.write("500")  # what runs out of memory here ends before the session's init
-        linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else its children's entries in /proc would belong to root
-        worker = Worker(keep_privately(channel), self._variables)
+    def _confine_worker(self, folder: str) -> None:
         if not self._settings.namespaces and os.geteuid() == 0:
             user = FIRST_OUTSIDE_ID + self._sessions % ZYGOTE_IDS
             os.chown(folder, user, user)
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
         confine(self._settings, self._filter, folder)
-        if random := sys.modules.get("numpy.random"):
-            random.seed()
-        worker.serve()
 
 
 def _run_child(main: Any) -> NoReturn:

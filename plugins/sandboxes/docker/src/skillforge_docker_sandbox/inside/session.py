@@ -15,9 +15,8 @@ from typing import Any, NoReturn
 
 from skillforge_docker_sandbox.inside.wire import Setup
 from skillforge_sandbox_jail import landlock, linux, rootfs, seccomp
-from skillforge_sandbox_jail.descriptors import keep_privately
+from skillforge_sandbox_jail.confinement import give_up_rights, work
 from skillforge_sandbox_jail.init import SessionInit
-from skillforge_sandbox_jail.worker import Worker
 
 SHARED_MEMORY = "/dev/shm"
 _OOM_COUNTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
@@ -39,42 +38,23 @@ def become_session(setup: Setup, variables: dict[str, Any], descriptors: list[in
         for number, stream in ((1, stdout), (2, stderr)):
             os.dup2(stream, number)
             os.close(stream)
-        _become_worker(setup, variables, channel)
+        work(channel, variables, lambda: _confine(setup))
         return
     for number in (channel, stdout, stderr):
         os.close(number)
     ContainerInit(socket.socket(fileno=control), worker, setup.memory).serve()
 
 
-def _become_worker(setup: Setup, variables: dict[str, Any], channel: int) -> None:
-    os.setsid()
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-    with contextlib.suppress(OSError), Path("/proc/self/oom_score_adj").open("w") as file:
-        file.write("500")  # what runs out of memory here ends before the session's init
-    linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else its children's entries in /proc would belong to root
-    worker = Worker(keep_privately(channel), variables)
-    _confine(setup)
-    if random := sys.modules.get("numpy.random"):
-        random.seed()
-    worker.serve()
-
-
 def _confine(setup: Setup) -> None:
     """Limit this process and all that it will start, for good."""
-    for name, limit in {
-        resource.RLIMIT_AS: setup.address_space,
-        resource.RLIMIT_FSIZE: setup.file_size,
-        resource.RLIMIT_NOFILE: setup.open_files,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_MEMLOCK: 0,
-        resource.RLIMIT_MSGQUEUE: 0,
-    }.items():  # processes are the container's to limit: the kernel counts them over all containers, whose users are the same
-        hard = resource.getrlimit(name)[1]
-        lower = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(name, (lower, lower))
-    linux.drop_capabilities()
-    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    # Processes are the container's to limit: the kernel counts them over all containers, whose users are the same.
+    give_up_rights(
+        {
+            resource.RLIMIT_AS: setup.address_space,
+            resource.RLIMIT_FSIZE: setup.file_size,
+            resource.RLIMIT_NOFILE: setup.open_files,
+        }
+    )
     if version := landlock.version():
         devices = [f"/dev/{name}" for name in rootfs.DEVICES]
         landlock.restrict(["/"], [rootfs.WRITABLE, SHARED_MEMORY], devices, version)
