@@ -84,8 +84,11 @@ def test_local(folder: Path, user: str) -> None:
     check_contained(skillforge_of(user), folder, "--sandbox", "local")
 
 
-@pytest.mark.parametrize("user", ["myself", NOBODY])
-@pytest.mark.parametrize("folder", [SUITE, FURTHER], ids=["own", "further"])
+@pytest.mark.parametrize(
+    ("folder", "user"),
+    [(SUITE, "myself"), (FURTHER, "myself"), (FURTHER, NOBODY)],
+    ids=["own-myself", "further-myself", f"further-{NOBODY}"],
+)
 def test_http(folder: Path, user: str) -> None:
     require("http")
     with service(skillforge_of(user)) as address:

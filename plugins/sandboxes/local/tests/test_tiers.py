@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,21 @@ def test_a_machine_that_gives_less_than_asked_is_refused_with_what_to_enable(mon
     findings = {finding.name: finding for finding in LocalSandbox().diagnose()}
     assert findings["namespaces"].state == "missing" and "max_user_namespaces" in findings["namespaces"].fix
     assert findings["Landlock"].state == "ok"
+
+
+def test_an_interpreter_in_the_temporary_folder_is_seen_and_its_neighbours_are_not(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    (tmp_path / "secret").write_text("SECRET")
+    cells = ("import sys\nsys.prefix", f"open('{tmp_path}/secret')", f"open('{tmp_path}/env/pyvenv.cfg', 'a')")
+
+    async def session() -> list[Execution]:
+        options = LocalOptions(python=str(tmp_path / "env/bin/python"), preload=())
+        async with LocalSandbox().open(options) as pool, pool.session() as session:
+            return [await session.run(cell, 5.0) for cell in cells]
+
+    prefix, secret, change = asyncio.run(session())
+    assert prefix.value == repr(str(tmp_path / "env"))
+    assert (secret.detail, change.status) == ("FileNotFoundError", "error")
 
 
 @pytest.mark.skipif(not Path(SYSTEM_PYTHON).exists(), reason=f"there is no {SYSTEM_PYTHON}")

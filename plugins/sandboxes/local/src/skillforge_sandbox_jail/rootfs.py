@@ -57,7 +57,7 @@ def outermost(paths: Iterable[str]) -> list[str]:
 
 def mount_session(disk: int, inodes: int, libraries: Iterable[str]) -> None:
     """Inside a session's own mount namespace: its writable file system, and its own /proc."""
-    hidden = [path for path in libraries if path.startswith(WRITABLE + "/")]
+    hidden = [path for path in outermost(libraries) if path.startswith(WRITABLE + "/")]
     held = [os.open(path, os.O_PATH) for path in hidden]
     flags = linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("tmpfs", WRITABLE, "tmpfs", flags, f"mode=700,size={disk},nr_inodes={inodes}")

@@ -161,6 +161,7 @@ class Zygote:
         control, channel, stdout, stderr = descriptors
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
+        os.dup2(stderr, 2)  # until the session has begun, its user hears what goes wrong
         folder = self._enter_session()
         orders = socket.socket(fileno=control)
         read_frame(orders)  # the supervisor has put this process where its limits are
@@ -172,6 +173,7 @@ class Zygote:
                 os.close(stream)
             work(channel, self._variables, lambda: self._confine_worker(folder))
             return
+        os.dup2(1, 2)
         for number in (channel, stdout, stderr):
             os.close(number)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
@@ -185,7 +187,6 @@ class Zygote:
         """Make the session's surroundings, as its init; the folder where its code may write."""
         settings = self._settings
         os.setsid()
-        os.dup2(1, 2)  # nobody reads what an init says there
         if settings.namespaces:
             os.setresgid(SESSION_USER, SESSION_USER, SESSION_USER)
             os.setresuid(SESSION_USER, SESSION_USER, SESSION_USER)
