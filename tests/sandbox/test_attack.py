@@ -247,6 +247,12 @@ def test_nothing_of_the_bait_stays(run, bait: Bait, monkeypatch: pytest.MonkeyPa
         again.bind(("127.0.0.1", bait.port))
 
 
+def test_a_canary_that_a_killed_attack_has_left_is_no_hindrance(run, bait: Bait) -> None:
+    bait.file.write_text("0123456789abcdef" * 2 + "\n")
+    assert run("print(1)").contained
+    assert not bait.file.exists()
+
+
 def test_places_that_are_taken_are_left_alone(run, bait: Bait) -> None:
     bait.file.write_text("precious")
     with pytest.raises(UsageError, match=r"cannot make the file .*canary\.txt \(File exists\); remove it"):

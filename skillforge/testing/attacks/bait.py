@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import re
 import secrets
 import site
 import socket
@@ -40,7 +42,8 @@ class Bait:
     def __init__(self, file: Path = FILE, port: int = PORT) -> None:
         self.file = file
         self.port = port
-        self.secrets = {"the canary file": secrets.token_hex(16), VARIABLE: secrets.token_hex(16)}
+        known = os.environ.get(VARIABLE)  # to a service that was started before, perhaps
+        self.secrets = {"the canary file": secrets.token_hex(16), VARIABLE: known or secrets.token_hex(16)}
         self._reached: list[str] = []
         self._left: set[Path] = set()
         self._file_state: tuple[int, ...] | None = None
@@ -94,18 +97,32 @@ class Bait:
     @contextlib.contextmanager
     def _file(self) -> Iterator[None]:
         try:
-            with self.file.open("x") as file:
-                file.write(self.secrets["the canary file"] + "\n")
+            if self._is_left_over():
+                self.file.unlink()
+            file = self.file.open("x")
         except OSError as error:
             raise UsageError(
                 f"cannot make the file {self.file} ({error.strerror})", "remove it, unless another attack is running"
             ) from None
-        self.file.chmod(0o644)
-        self._file_state = self._state_of_file()
+        with file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # tells that this attack still runs
+            file.write(self.secrets["the canary file"] + "\n")
+            file.flush()
+            self.file.chmod(0o644)
+            self._file_state = self._state_of_file()
+            try:
+                yield
+            finally:
+                self.file.unlink(missing_ok=True)
+
+    def _is_left_over(self) -> bool:
+        """Whether the file is there and was made by an attack that was killed."""
         try:
-            yield
-        finally:
-            self.file.unlink(missing_ok=True)
+            with self.file.open() as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return re.fullmatch("[0-9a-f]{32}\n", file.read(64)) is not None
+        except (OSError, UnicodeDecodeError):
+            return False
 
     @contextlib.contextmanager
     def _neighbour(self) -> Iterator[None]:
