@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "skillforge.errors": (
-        "BackendUnusable", "BrokenPlugin", "RequestFailed", "RequestRefused", "SandboxUnusable", "SkillForgeError",
-        "UsageError",
+        "BackendUnusable", "BrokenPlugin", "ContextOverflow", "RequestFailed", "RequestRefused", "SandboxUnusable",
+        "SkillForgeError", "UsageError",
     ),
     "skillforge.hookspecs": ("hookimpl",),
     "skillforge.data": ("DataSource", "HubDataset", "Row"),
@@ -26,7 +26,8 @@ _EXPORTS = {
     "skillforge.parts.model": ("Model", "ModelRef"),
     "skillforge.parts.part": ("Finding", "Part", "PartOptions"),
     "skillforge.parts.problem": ("Problem",),
-    "skillforge.parts.prompt": ("CodeProtocol", "PromptStyle"),
+    "skillforge.parts.code": ("CodeProtocol", "ToolLoop", "ToolProtocol"),
+    "skillforge.parts.prompt": ("PromptStyle",),
     "skillforge.parts.reasoning": ("ReasoningTags",),
     "skillforge.parts.sample": ("Sample", "SampleKey"),
     "skillforge.parts.sampling": ("Sampling",),
@@ -35,8 +36,8 @@ _EXPORTS = {
     ),
     "skillforge.parts.tracker": ("Tracker",),
     "skillforge.parts.trainer": ("Trainer",),
-    "skillforge.parts.transcript": ("Message", "Prompt", "Segment", "Transcript"),
-    "skillforge.parts.voter": ("Voter",),
+    "skillforge.parts.transcript": ("Message", "Prompt", "Segment", "ToolCall", "Transcript"),
+    "skillforge.parts.voter": ("Ballot", "ModelVoter", "Vote", "VotePlan", "Voter"),
 }  # fmt: skip
 
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from skillforge.data import Row as Row
     from skillforge.errors import BackendUnusable as BackendUnusable
     from skillforge.errors import BrokenPlugin as BrokenPlugin
+    from skillforge.errors import ContextOverflow as ContextOverflow
     from skillforge.errors import RequestFailed as RequestFailed
     from skillforge.errors import RequestRefused as RequestRefused
     from skillforge.errors import SandboxUnusable as SandboxUnusable
@@ -70,6 +72,9 @@ if TYPE_CHECKING:
     from skillforge.parts.backend import Request as Request
     from skillforge.parts.backend import Target as Target
     from skillforge.parts.benchmark import Benchmark as Benchmark
+    from skillforge.parts.code import CodeProtocol as CodeProtocol
+    from skillforge.parts.code import ToolLoop as ToolLoop
+    from skillforge.parts.code import ToolProtocol as ToolProtocol
     from skillforge.parts.command import CommandPart as CommandPart
     from skillforge.parts.engine import Engine as Engine
     from skillforge.parts.engine import Shard as Shard
@@ -88,7 +93,6 @@ if TYPE_CHECKING:
     from skillforge.parts.part import Part as Part
     from skillforge.parts.part import PartOptions as PartOptions
     from skillforge.parts.problem import Problem as Problem
-    from skillforge.parts.prompt import CodeProtocol as CodeProtocol
     from skillforge.parts.prompt import PromptStyle as PromptStyle
     from skillforge.parts.reasoning import ReasoningTags as ReasoningTags
     from skillforge.parts.sample import Sample as Sample
@@ -105,5 +109,10 @@ if TYPE_CHECKING:
     from skillforge.parts.transcript import Message as Message
     from skillforge.parts.transcript import Prompt as Prompt
     from skillforge.parts.transcript import Segment as Segment
+    from skillforge.parts.transcript import ToolCall as ToolCall
     from skillforge.parts.transcript import Transcript as Transcript
+    from skillforge.parts.voter import Ballot as Ballot
+    from skillforge.parts.voter import ModelVoter as ModelVoter
+    from skillforge.parts.voter import Vote as Vote
+    from skillforge.parts.voter import VotePlan as VotePlan
     from skillforge.parts.voter import Voter as Voter

@@ -40,6 +40,17 @@ class RequestRefused(SkillForgeError):
     """The server refused this one request for good (a 4xx such as a context overflow): never retried, costs one sample."""
 
 
+class ContextOverflow(RequestRefused):
+    """The prompt, or the prompt with the tokens that were asked for, is longer than the model's context.
+
+    `room` is how many tokens the model may still write, where that is known; 0 where the prompt alone is too long.
+    """
+
+    def __init__(self, what: str, fix: str | None = None, *, room: int | None = None) -> None:
+        super().__init__(what, fix)
+        self.room = room
+
+
 class RequestFailed(SkillForgeError):
     """This attempt failed in a way that can pass: retried with backoff.
 

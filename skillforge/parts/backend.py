@@ -8,18 +8,26 @@ from typing import Any, Literal
 
 import msgspec
 
+from skillforge.parts.code import ToolProtocol
 from skillforge.parts.model import ModelRef
 from skillforge.parts.part import Part
 from skillforge.parts.sampling import Sampling
-from skillforge.parts.transcript import Prompt
+from skillforge.parts.transcript import Prompt, ToolCall
 
 
 class Request(msgspec.Struct, frozen=True):
     """One completion to make. `seed` is this request's own; `sampling.seed`, the run's, is not to be sent."""
 
     prompt: Prompt
+    """A chat prompt that ends with an assistant's message is to be continued, by a backend capable of `continue`."""
+
     sampling: Sampling
     seed: int | None = None
+    tools: tuple[ToolProtocol, ...] = ()
+    """Functions that the model may call, for a backend capable of `tools`."""
+
+    whole: bool = False
+    """Whether private reasoning stays in the completion's text, where a tool loop has to send all of it again."""
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +38,13 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
     reasoning: str | None = None
     finish_reason: str | None = None
-    """`stop`, `length`, or the server's own word. Unclosed reasoning counts as `length`."""
+    """`stop`, `length`, `tool_calls`, or the server's own word. Unclosed reasoning counts as `length`."""
+
+    stop: str | None = None
+    """The stop string that ended it, which is no part of `text`; empty where the model ended by itself, None where the
+    server does not tell."""
+
+    tool_calls: tuple[ToolCall, ...] = ()
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -62,9 +76,9 @@ class Client(ABC):
     async def complete(self, request: Request) -> Completion:
         """Make one completion, once: retries and concurrency are the caller's.
 
-        A chat prompt that ends with an assistant's message is to be continued. Raises RequestFailed (can pass),
-        RequestRefused (permanent, this request only), BackendUnusable (permanent, every request) or UsageError (what is
-        asked cannot be sent at all, such as messages to a model without a chat template).
+        Raises RequestFailed (can pass), RequestRefused (permanent, this request only; ContextOverflow where the prompt is
+        too long), BackendUnusable (permanent, every request) or UsageError (what is asked cannot be sent at all, such as
+        messages to a model without a chat template).
 
         Cancelling the task must free what the request holds.
         """
@@ -79,7 +93,11 @@ class Backend(Part):
     """What it is chosen for where the user names no backend: a --base-url, or a --model that is a folder or hub id."""
 
     def capabilities(self, options: Any) -> frozenset[str]:
-        """What requests may ask for: `chat`, `text`, and names of Sampling fields. The rest is refused before a run starts."""
+        """What requests may ask for; the rest is refused before a run starts.
+
+        `chat` and `text` prompts, `continue` (a chat prompt that ends with an assistant's message), `tools` (calls of
+        functions), and names of Sampling fields.
+        """
         raise NotImplementedError
 
     def open(self, target: Target, options: Any) -> AbstractAsyncContextManager[Client]:

@@ -33,18 +33,29 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     transcript: Transcript = Transcript()
     finish_reason: str | None = None
-    """`stop`, `length` (cut at max_tokens or by the context), or what the server said."""
+    """`stop`, `length` (cut at max_tokens or by the context), what the server said, or what ended a sample whose code is run:
+    see `skillforge.rollout.tool_loop`."""
 
     seed: int | None = None
     prompt_tokens: int | None = None
+    """Of all requests together: with code, each turn sends the turns before it again."""
+
     completion_tokens: int | None = None
     logprobs: list[dict[str, object]] | None = None
     """Per generated token, where asked for: `{"token": str, "logprob": float, "top": {token: logprob}}`."""
 
+    reward: float | None = None
+    """What a reward model gave it, in that model's own scale, where it is known."""
+
     latency: float | None = None
-    """Seconds from sending the request that succeeded to its last byte."""
+    """Seconds from sending the request that succeeded to its last byte; of all turns together."""
 
     attempts: int = 1
+    """Requests that were sent, with those that failed."""
+
+    restarts: int = 0
+    """How often the sample was begun anew because a vote could not have counted it."""
+
     finished_at: float = 0.0
     """Unix time in seconds."""
 

@@ -1,24 +1,20 @@
-"""Asking a model that judges: every question once, however often it comes up; its reply is kept in the run directory."""
+"""Asking a model that judges or chooses: every question once, however often it comes up, its reply kept with the run."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from skillforge.errors import BackendUnusable, SkillForgeError, UsageError
+from skillforge.errors import BackendUnusable
 from skillforge.options import identity
-from skillforge.parts.backend import Backend, Client, Request, Target
+from skillforge.parts.backend import Backend, Client, Request
 from skillforge.parts.grader import Question
-from skillforge.parts.sampling import Sampling
-from skillforge.pipeline.resolve import Chosen
+from skillforge.pipeline.asked_model import AskedModel
 from skillforge.rollout.dispatch import Dispatcher, GaveUp
 from skillforge.rollout.limiter import Limiter
 from skillforge.runs.rows import RowLog, encoded, read_rows
@@ -27,21 +23,11 @@ MAX_REPLY = 100_000
 """Characters that are kept of a reply, however much a server sends."""
 
 
-class JudgeModel(msgspec.Struct, frozen=True):
-    """A model that judges: how it is reached, and how its replies are drawn."""
-
-    target: Target
-    backend: Chosen
-    sampling: Sampling
-    seeded: bool
-    """Whether each vote has a seed of its own."""
-
-    concurrency: int | None
-    retries: int
-
-
 class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the judge said to one question: a line of judge-cache.jsonl. `key` stands for all that decides it."""
+    """What the model said to one question: a line of judge-cache.jsonl or voter-cache.jsonl.
+
+    `key` stands for all that decides it.
+    """
 
     key: str
     text: str
@@ -55,15 +41,15 @@ class NoReply(Exception):
 
 
 class Asker:
-    """Asks one judge, with all replies in the file `path` known before. The model is opened when a question needs it.
+    """Asks one model, with all replies in the file `path` known before. The model is opened when a question needs it.
 
     Of a run without replies the first question is sure to come: then the model is opened on entering, so that a wrong
     address is told before anything else is done.
     """
 
-    def __init__(self, model: JudgeModel, path: Path) -> None:
+    def __init__(self, model: AskedModel, path: Path) -> None:
         self._model = model
-        self._judge = (model.backend.id, identity(model.backend.options), model.target.model)
+        self._asked = (model.backend.id, identity(model.backend.options), model.target.model)
         self._path = path
         self._log: RowLog | None = None
         self._asking: dict[str, asyncio.Task[Reply]] = {}
@@ -104,7 +90,7 @@ class Asker:
 
     def _key(self, request: Request, vote: int) -> str:
         return hashlib.blake2b(
-            encoded((self._judge, request.sampling, vote, request.prompt)), digest_size=16
+            encoded((self._asked, request.sampling, vote, request.prompt)), digest_size=16
         ).hexdigest()
 
     async def _send(self, key: str, request: Request) -> Reply:
@@ -118,7 +104,7 @@ class Asker:
                 raise NoReply(str(error)) from error
             except BackendUnusable as error:
                 if not self._replied:
-                    raise _of_the_judge(error) from error
+                    raise self._model.role.told(error) from error
                 self._lost = error.what
                 raise NoReply(error.what) from error
         self._replied = True
@@ -150,7 +136,7 @@ class Asker:
         """Open the model and close it again, in one task as a context manager may want it, whoever asks first."""
         backend: Backend = self._model.backend.part
         try:
-            with judge_errors():
+            with self._model.role.errors():
                 async with backend.open(self._model.target, self._model.backend.options) as client:
                     await client.check()
                     opened.set_result(_Line(client, self._model))
@@ -179,9 +165,9 @@ class Asker:
 
 
 class _Line:
-    """An open connection to the judge."""
+    """An open connection to the model."""
 
-    def __init__(self, client: Client, model: JudgeModel) -> None:
+    def __init__(self, client: Client, model: AskedModel) -> None:
         limiter = Limiter(model.concurrency or client.default_concurrency)
         self.dispatcher = Dispatcher(client, limiter, model.retries)
         self.gate = _Gate(limiter)
@@ -204,20 +190,3 @@ class _Gate:
         self._inside -= 1
         async with self._changed:
             self._changed.notify(max(1, self._limiter.limit - self._inside))
-
-
-@contextlib.contextmanager
-def judge_errors() -> Iterator[None]:
-    """Errors about the judge say so, and name its own options."""
-    try:
-        yield
-    except (UsageError, BackendUnusable) as error:
-        raise _of_the_judge(error) from error
-
-
-def _of_the_judge(error: SkillForgeError) -> SkillForgeError:
-    return type(error)(f"the judge: {_own_options(error.what)}", error.fix and _own_options(error.fix))
-
-
-def _own_options(text: str) -> str:
-    return re.sub(r"--(model|base-url|backend)\b", lambda found: f"-o grader.{found[1].replace('-', '_')}", text)

@@ -7,22 +7,16 @@ import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
-from skillforge.errors import UsageError
-from skillforge.options import assigned
-from skillforge.parts.backend import Backend, Target
 from skillforge.parts.grader import ModelGrader, ModelGraderOptions, Question, Step, Verdict
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sample import Sample
-from skillforge.parts.sampling import Sampling
-from skillforge.pipeline.asking import Asker, JudgeModel, NoReply, judge_errors
+from skillforge.pipeline.asked_model import JUDGE, AskedModel, find_asked_model
+from skillforge.pipeline.asking import Asker, NoReply
 from skillforge.pipeline.grading_pool import GradingPool
 from skillforge.pipeline.grading_process import Judge as GradingJudge
-from skillforge.pipeline.resolve import Chosen, backend_for, find_model
-from skillforge.pipeline.settings import check_address
 from skillforge.registry import Registry
 from skillforge.text import one_line
 
@@ -30,57 +24,9 @@ JUDGE_CACHE = "judge-cache.jsonl"
 """The file in a run directory that holds the judge's replies."""
 
 
-def find_judge(options: ModelGraderOptions, registry: Registry) -> JudgeModel:
+def find_judge(options: ModelGraderOptions, registry: Registry) -> AskedModel:
     """The model that `options` name, with all that can be checked without asking it. Raises UsageError."""
-    if options.model is None:
-        raise UsageError(
-            "no model is named that judges",
-            "name it with -o grader.model=NAME, and with -o grader.base_url=URL the server that has it",
-        )
-    if options.votes > 1 and options.temperature == 0:
-        raise UsageError(
-            "grader.votes above 1 with temperature 0 gives the same judgement each time",
-            "set -o grader.temperature=0.7",
-        )
-    with judge_errors():
-        if options.base_url is not None:
-            _check_judge_address(options.base_url)
-        model, part = find_model(options.model, options.base_url, registry)
-        values = assigned(options.backend_options, "grader.backend_options", "timeout=30")
-        backend = backend_for(options.backend, options.base_url, values, part, registry)
-        wanted = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
-        sampling = wanted.over(part.default_sampling if part else Sampling())
-        can = _capabilities(backend, sampling)
-    return JudgeModel(
-        target=Target(model, options.base_url),
-        backend=backend,
-        sampling=sampling,
-        seeded=options.votes > 1 and "seed" in can,
-        concurrency=options.concurrency,
-        retries=options.retries,
-    )
-
-
-def _check_judge_address(url: str) -> None:
-    """Options are stored as they are given, so that a secret must not be among them."""
-    check_address(url)
-    parts = urlsplit(url)
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise UsageError(
-            "--base-url holds a user, a password or a query, which would be stored with the run",
-            "leave it out, and let the judge's backend read the secret from the environment",
-        )
-
-
-def _capabilities(backend: Chosen, sampling: Sampling) -> frozenset[str]:
-    """What the judge's backend can do. Raises UsageError where that is too little."""
-    part: Backend = backend.part
-    can = part.capabilities(backend.options)
-    for name in sorted(sampling.asked() | {"chat"}):
-        if name not in can:
-            what = "takes no chat prompts" if name == "chat" else f"cannot do {name}"
-            raise UsageError(f"the backend '{part.name}' {what}", "choose another --backend")
-    return can
+    return find_asked_model(options, JUDGE, registry)
 
 
 @contextlib.asynccontextmanager

@@ -67,7 +67,7 @@ STARTERS: Mapping[str, Starter] = {
     "sandbox": Starter(
         "Python in a child process with a time limit, which isolates nothing", (_SHOW,), "Sandbox", (_MSGSPEC,)
     ),
-    "voter": Starter("the answer that most samples agree on", (_SHOW,), "Voter"),
+    "voter": Starter("the answer that most samples agree on", ("skillforge vote RUN --voter $name",), "Voter"),
     "filter": Starter("drops answers that are too long", (_SHOW,), "Filter", (_MSGSPEC,)),
     "trainer": Starter("stores the training rows as a lookup file", (_SHOW,), "Trainer", (_MSGSPEC,)),
     "engine": Starter("runs shards on this machine, one after the other", (_SHOW,), "Engine", (_MSGSPEC,)),

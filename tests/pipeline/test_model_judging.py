@@ -35,7 +35,8 @@ from skillforge import (
     Verdict,
 )
 from skillforge.parts.grader import ModelGrader, ModelGraderOptions
-from skillforge.pipeline.asking import Asker, JudgeModel
+from skillforge.pipeline.asked_model import JUDGE, AskedModel
+from skillforge.pipeline.asking import Asker
 from skillforge.pipeline.grading_pool import GradingPool
 from skillforge.pipeline.grading_process import Judge as GradingJudge
 from skillforge.pipeline.model_judging import ModelJudging, find_judge, majority
@@ -128,7 +129,8 @@ def judged(
 ) -> list[Any]:
     """What `method` makes of samples with these texts, all at the same time, in a run in this folder."""
     given = ModelGraderOptions(model="m", **options)
-    model = JudgeModel(
+    model = AskedModel(
+        role=JUDGE,
         target=Target(ModelRef("m", "m")),
         backend=Chosen(backend, "test:talk", "1", TalkOptions()),
         sampling=Sampling(temperature=given.temperature, max_tokens=given.max_tokens),
@@ -287,8 +289,8 @@ def test_stopping_leaves_no_task_behind(caplog: pytest.LogCaptureFixture) -> Non
     async def stopped() -> None:
         endless = Judge(yes)
         endless.complete = lambda request: asyncio.Event().wait()  # type: ignore[method-assign,assignment,return-value]
-        model = JudgeModel(
-            target=Target(ModelRef("m", "m")), backend=Chosen(endless, "test:talk", "1", TalkOptions()),
+        model = AskedModel(
+            role=JUDGE, target=Target(ModelRef("m", "m")), backend=Chosen(endless, "test:talk", "1", TalkOptions()),
             sampling=Sampling(), seeded=False, concurrency=1, retries=0,
         )  # fmt: skip
         async with Asker(model, Path("cache.jsonl")) as asker:

@@ -1,0 +1,92 @@
+"""The voter `genselect`: a model reads the solutions of a problem and names the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from skillforge import Ballot, ModelGraderOptions, ModelVoter, Question, ReasoningTags, Vote, Voter, hookimpl
+from skillforge_genselect.prompts import LABELS, ask_best
+from skillforge_judge_grader.replies import Unreadable, read_verdict
+from skillforge_plurality_voters import classes, elect
+
+SKILLFORGE_CONTRACT = 1
+
+_REASONING = ReasoningTags("<think>,</think>")
+
+
+class GenselectOptions(ModelGraderOptions, frozen=True, kw_only=True):
+    """Options of the voter `genselect`."""
+
+    votes: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=99,
+            description="Choices of the model; the most frequent counts. Above 1 needs a temperature.",
+        ),
+    ] = 1
+    candidates: Annotated[
+        int, Meta(ge=2, le=len(LABELS), description="Most solutions that the model is shown of one problem.")
+    ] = 16
+    characters: Annotated[int, Meta(ge=100, description="Characters that it is shown of each solution, the last.")] = (
+        4000
+    )
+
+
+class GenselectVoter(ModelVoter):
+    """Asks for the best solution by its letter; where the reply names none, the majority decides."""
+
+    name = "genselect"
+    summary = "A model reads the solutions of a problem and names the best."
+    source = "Moshkov et al. 2025 (OpenMathReasoning), arXiv:2504.16891: GenSelect"
+    Options = GenselectOptions
+
+    def questions(self, ballots: Sequence[Ballot], options: GenselectOptions) -> Vote | tuple[Question, ...] | None:
+        """One question; a Vote where all solutions come to the same answer."""
+        found = classes(ballots)
+        if len(found) < 2:
+            return elect(ballots)
+        problem = ballots[0].sample.problem.question
+        solutions = [_solution(ballots[position]) for position in _candidates(found, options.candidates)]
+        return (ask_best(problem, solutions, options.characters),)
+
+    def conclude(self, ballots: Sequence[Ballot], options: GenselectOptions, replies: Sequence[str]) -> Vote | None:
+        """The answer of the solution that is named, with all ballots for it."""
+        found = classes(ballots)
+        shown = dict(zip(LABELS.lower(), _candidates(found, options.candidates), strict=False))
+        try:
+            label = read_verdict(replies[0], shown)
+        except Unreadable as error:
+            majority = elect(ballots)
+            reason = f"majority: the model's choice could not be read: {error}"
+            return majority and msgspec.structs.replace(majority, reason=reason, fallback=True)
+        chosen = shown[label]
+        (members,) = (members for members in found if chosen in members)
+        answer = ballots[chosen].answer
+        assert answer is not None
+        reason = f"the model chose sample {ballots[chosen].sample.sample_index} of {len(shown)} that it was shown"
+        return Vote(answer=answer, supporters=tuple(members), reason=reason)
+
+
+def _candidates(found: Sequence[Sequence[int]], most: int) -> list[int]:
+    """The positions of the ballots to show, ascending: all, or where these are too many the first of each answer.
+
+    Answers with more ballots come first. Places that are left go to their second ballots, then to their third, and so on.
+    """
+    by_size = sorted(found, key=len, reverse=True)
+    rounds = (members[turn] for turn in range(len(by_size[0])) for members in by_size if turn < len(members))
+    return sorted(position for position, _ in zip(rounds, range(most), strict=False))
+
+
+def _solution(ballot: Ballot) -> str:
+    """What the model wrote, without private reasoning."""
+    return _REASONING.split(ballot.sample.transcript.answer_text)[1].strip()
+
+
+@hookimpl
+def skillforge_voter() -> Voter:
+    return GenselectVoter()
