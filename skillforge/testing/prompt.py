@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 
 from skillforge.errors import SkillForgeError
+from skillforge.parts.code import CodeProtocol, ToolLoop, ToolProtocol
 from skillforge.parts.model import Model
 from skillforge.parts.part import PartOptions
 from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sampling import Sampling
+from skillforge.parts.sandbox import Execution, ExecutionStatus
 from skillforge.parts.transcript import Message, Prompt
 from skillforge.testing.declaration import PART_NAME, begin, check_declaration
 from skillforge.testing.examples import ANOTHER, HARD_QUESTIONS, HOSTILE_TEXTS, PROBLEM
 from skillforge.testing.report import CheckResult, Checks, GivenOptions, Skip, expect
 
 _ROLES = ("system", "user", "assistant")
+_TRACEBACK = """Traceback (most recent call last):
+  File "<cell 1>", line 2, in <module>
+    print(1 / 0)
+          ~~^~~
+ZeroDivisionError: division by zero
+"""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -44,6 +53,7 @@ def check_prompt(
     if _renders_at_all(checks, part, usable, problems):
         _check_render(checks, part, usable, problems)
         _check_few_shots(checks, part, usable, problems[0])
+        _check_code(checks, part, usable, problems[0])
     with checks.check("read_answer", "return the answer as str, or None; never raise on the model's text"):
         for bad, text in HOSTILE_TEXTS.items():
             answer = part.read_answer(text)
@@ -58,9 +68,6 @@ def check_prompt(
 def _check_prompt_data(checks: Checks, part: PromptStyle) -> None:
     with checks.check("stop", "give `stop` as a tuple of non-empty strings"):
         _expect_strings(part.stop, "stop")
-    if part.code is not None:
-        with checks.check("code protocol", "give `code` as skillforge.CodeProtocol with four non-empty strings"):
-            _expect_strings(msgspec.structs.astuple(part.code), "code")
     with checks.check("examples", "give `examples` as a tuple of Problems, each with its reference_solution"):
         expect(isinstance(part.examples, tuple), f"it is {type(part.examples).__name__}")
         for number, example in enumerate(part.examples):
@@ -121,6 +128,48 @@ def _check_few_shots(checks: Checks, part: PromptStyle, options: PartOptions, pr
             expect(fewer != more, f"{count} examples give the same prompt as {count - 1}")
         question = part.examples[0].question.strip()
         expect(question in _text(prompts[1]), "the first example's question is not in the prompt")
+
+
+def _check_code(checks: Checks, part: PromptStyle, options: PartOptions, problem: Problem) -> None:
+    with checks.check("code protocol", "give a CodeProtocol or a ToolProtocol, as `code` or from `code_protocol`"):
+        _expect_protocol(part.code_protocol(options))
+        if isinstance(part.code_protocol(options), ToolProtocol):
+            is_chat = not isinstance(part.render(problem, (), options), str)
+            expect(is_chat, "functions are called in a chat, and `render` returns raw text")
+    with checks.check("tool loop", "give a skillforge.ToolLoop within its bounds, as `loop` or from `tool_loop`"):
+        loop = part.tool_loop(options)
+        expect(isinstance(loop, ToolLoop), f"it is {type(loop).__name__}")
+        msgspec.convert(msgspec.to_builtins(loop), ToolLoop)
+    with checks.check("show_output", "return a str for every Execution; never raise on what the code wrote"):
+        for execution in _executions():
+            shown = part.show_output(execution, ToolLoop(), options)
+            expect(isinstance(shown, str), f"for the status {execution.status!r} it returned {type(shown).__name__}")
+
+
+def _expect_protocol(protocol: object) -> None:
+    if isinstance(protocol, CodeProtocol):
+        for name in ("code_begin", "code_end", "output_begin", "output_end"):
+            mark = getattr(protocol, name)
+            expect(isinstance(mark, str) and mark.strip(), f"{name} is {mark!r}")
+        stop = protocol.stop
+        fits = stop == protocol.code_end or (stop and stop in protocol.output_begin)
+        expect(fits, f"stop is {stop!r}, which is neither code_end nor a part of output_begin")
+    elif isinstance(protocol, ToolProtocol):
+        for name in ("name", "argument"):
+            identifier = getattr(protocol, name)
+            expect(isinstance(identifier, str) and identifier.isidentifier(), f"{name} is {identifier!r}")
+    else:
+        expect(protocol is None, f"it is {type(protocol).__name__}")
+
+
+def _executions() -> Iterator[Execution]:
+    """Executions of every status with nothing to show, with a traceback, and with hostile texts."""
+    for status in get_args(ExecutionStatus):
+        yield Execution(status=status, state="lost")
+        yield Execution(status=status, stdout="7\n", stderr=_TRACEBACK, detail="ZeroDivisionError")
+        for text in HOSTILE_TEXTS.values():
+            yield Execution(status=status, stdout=text, stderr=text, value=text, detail=text, late_output=text)
+        yield Execution(status=status, stderr=_TRACEBACK * 1000, detail="RecursionError")
 
 
 def check_model(part: Model) -> list[CheckResult]:

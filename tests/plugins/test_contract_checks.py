@@ -6,18 +6,25 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import pytest
 from msgspec import Meta
 
 from skillforge import (
     Benchmark,
+    CodeProtocol,
     Message,
     Model,
+    ModelVoter,
     PartOptions,
     Problem,
     PromptStyle,
     Sampling,
+    ToolLoop,
+    ToolProtocol,
     UsageError,
+    Vote,
+    VotePlan,
     Voter,
 )
 from skillforge.testing import ContractBroken, check_part
@@ -29,8 +36,12 @@ class GoodVoter(Voter):
     name = "good"
     summary = "the first answer"
 
-    def vote(self, samples, answers, group, options):
-        return next((answer for answer in answers if answer is not None), None)
+    def vote(self, ballots, options):
+        return next((_vote(at, ballot) for at, ballot in enumerate(ballots) if ballot.answer is not None), None)
+
+
+def _vote(at, ballot):
+    return Vote(answer=ballot.answer, supporters=(at,))
 
 
 class Unclear(PartOptions, frozen=True, kw_only=True):
@@ -95,7 +106,7 @@ SKILLFORGE_CONTRACT = 1
 class Sloppy(Voter):
     name = "sloppy"
     summary = "imports too much"
-    def vote(self, samples, answers, group, options):
+    def vote(self, ballots, options):
         return None
 @hookimpl
 def skillforge_voter():
@@ -114,15 +125,55 @@ def test_what_importing_a_part_costs_is_found(site, outcomes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("vote", "check"),
+    ("method", "does", "check"),
     [
-        (lambda self, samples, answers, group, options: "invented", "an answer that was given"),
-        (lambda self, samples, answers, group, options: answers[0], "no answers"),
-        (lambda self, samples, answers, group, options: None, "one answer"),
+        ("vote", lambda self, ballots, options: Vote(answer="invented", supporters=(0,)), "an answer that was given"),
+        ("vote", lambda self, ballots, options: (ballots and _vote(0, ballots[0])) or None, "no answers"),
+        ("vote", lambda self, ballots, options: None, "one answer"),
+        ("vote", lambda self, ballots, options: ballots[0].answer, "an answer that was given"),
+        ("vote", lambda self, ballots, options: Vote(answer="7", supporters=(9,)), "an answer that was given"),
+        (
+            "vote",
+            lambda self, ballots, options: Vote(answer="7", supporters=(0,), share=2.0),
+            "an answer that was given",
+        ),
+        ("read", lambda self, answer, sample, options: int(answer or 0), "reads"),
+        ("plan", lambda self, options: VotePlan(loop={"max_excutions": 3}), "plan"),
+        ("decided", lambda self, ballots, missing, options: True, "decided"),
     ],
 )
-def test_faults_of_a_voter_are_found(vote, check, failed) -> None:
-    assert check in failed(type("Faulty", (GoodVoter,), {"vote": vote})())
+def test_faults_of_a_voter_are_found(method, does, check, failed) -> None:
+    assert check in failed(type("Faulty", (GoodVoter,), {method: does})())
+
+
+class GoodModelVoter(ModelVoter):
+    name = "good"
+    summary = "asks which is best"
+
+    def questions(self, ballots, options):
+        given = [(at, ballot) for at, ballot in enumerate(ballots) if ballot.answer is not None]
+        if len(given) < 2:
+            return _vote(*given[0]) if given else None
+        return ((Message("user", " or ".join(ballot.answer for _, ballot in given)),),)
+
+    def conclude(self, ballots, options, replies):
+        return GoodVoter().vote(ballots, options)
+
+
+@pytest.mark.parametrize(
+    ("method", "does", "check"),
+    [
+        ("questions", lambda self, ballots, options: ("which?",) if ballots else None, "one answer"),
+        (
+            "conclude",
+            lambda self, ballots, options, replies: _vote(int(replies[0]), ballots[0]),
+            "hostile reply: empty",
+        ),
+    ],
+)
+def test_faults_of_a_voter_that_asks_a_model_are_found(method, does, check, failed) -> None:
+    assert failed(GoodModelVoter()) == set()
+    assert check in failed(type("Faulty", (GoodModelVoter,), {method: does})())
 
 
 # Benchmarks ----------------------------------------------------------------------------------------------------
@@ -229,6 +280,11 @@ class GoodPrompt(PromptStyle):
         return (Message("user", shots + problem.question),)
 
 
+PROTOCOL = CodeProtocol(
+    code_begin="<code>\n", code_end="</code>", output_begin="\n<output>\n", output_end="</output>\n", stop="</code>"
+)
+
+
 @pytest.mark.parametrize(
     ("fault", "check"),
     [
@@ -246,11 +302,36 @@ class GoodPrompt(PromptStyle):
         ({"stop_strings": lambda self, options: [""]}, "stop strings"),
         ({"examples": (Problem(id="e", question="?"),)}, "examples"),
         ({"read_answer": lambda self, text: text.split("boxed")[1]}, "read_answer"),
+        ({"code": ("<code>", "</code>", "<output>", "</output>")}, "code protocol"),
+        ({"code": msgspec.structs.replace(PROTOCOL, output_end="\n")}, "code protocol"),
+        ({"code": msgspec.structs.replace(PROTOCOL, stop="")}, "code protocol"),
+        ({"code": msgspec.structs.replace(PROTOCOL, stop="</output>")}, "code protocol"),
+        ({"code_protocol": lambda self, options: CodeProtocol}, "code protocol"),
+        ({"code": ToolProtocol(name="run code")}, "code protocol"),
+        ({"code": ToolProtocol(), "render": lambda self, problem, shots, options: problem.question}, "code protocol"),
+        ({"loop": {"max_executions": 3}}, "tool loop"),
+        ({"tool_loop": lambda self, options: ToolLoop(timeout=0.0)}, "tool loop"),
+        ({"show_output": lambda self, execution, loop, options: execution.value}, "show_output"),
+        ({"show_output": lambda self, execution, loop, options: execution.stderr.splitlines()[-1]}, "show_output"),
     ],
 )
 def test_faults_of_a_prompt_style_are_found(fault, check, failed) -> None:
     assert not failed(GoodPrompt())
     assert check in failed(type("Faulty", (GoodPrompt,), fault)())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        PROTOCOL,
+        msgspec.structs.replace(PROTOCOL, stop="<output>", exhausted="No more."),
+        ToolProtocol(remaining="{remaining} left"),
+    ],
+)
+def test_a_style_that_asks_for_code_passes(code, failed) -> None:
+    part = GoodPrompt()
+    part.code = code
+    assert not failed(part)
 
 
 def test_a_prompt_style_that_needs_choices_is_tried_with_problems_that_have_them(outcomes) -> None:

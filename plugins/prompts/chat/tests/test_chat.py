@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from skillforge import Message, Problem, UsageError
+from skillforge import CodeProtocol, Message, Problem, ToolProtocol, UsageError
 from skillforge.options import parse
 from skillforge.registry import Registry
 from skillforge.testing import check_prompt
@@ -19,7 +19,16 @@ ASK = "\n\nSolve the problem step by step. Then give the final answer inside \\b
 TEXT = ChatOptions(format="text")
 
 
-@pytest.mark.parametrize("options", [ChatOptions(), TEXT, ChatOptions(system="Be brief.", instruction="<{question}>")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ChatOptions(),
+        TEXT,
+        ChatOptions(python="tools"),
+        ChatOptions(python="text"),
+        ChatOptions(system="Be brief.", instruction="<{question}>"),
+    ],
+)
 def test_contract(options: ChatOptions) -> None:
     check_prompt(STYLE, options=options)
 
@@ -35,6 +44,30 @@ def test_few_shots_are_turns_and_the_system_message_opens() -> None:
         Message("assistant", "2 * 2 = 4.\nThe answer is \\boxed{4}."),
         Message("user", "How many legs do 3 cats have?" + ASK),
     )
+
+
+def test_a_model_that_runs_python_in_its_text_is_told_how() -> None:
+    options = ChatOptions(python="text", system="Be brief.")
+    system, user = STYLE.render(PROBLEM, [], options)
+    assert isinstance(system, Message) and system.role == "system"
+    assert system.content.startswith(
+        "Be brief.\n\nYou can run Python. Write the code in a block that begins with ```python"
+    )
+    assert user == Message("user", "How many legs do 3 cats have?" + ASK)
+    protocol = STYLE.code_protocol(options)
+    assert isinstance(protocol, CodeProtocol) and protocol.stop == "```output"
+
+
+def test_a_model_that_calls_python_gets_the_same_messages_and_a_tool() -> None:
+    options = ChatOptions(python="tools")
+    assert STYLE.render(PROBLEM, [], options) == STYLE.render(PROBLEM, [], ChatOptions())
+    assert STYLE.code_protocol(options) == ToolProtocol()
+    assert STYLE.code_protocol(ChatOptions()) is None
+
+
+def test_tools_need_chat_messages() -> None:
+    with pytest.raises(UsageError, match=r"tools need chat messages; set -o prompt\.python=text"):
+        parse(ChatOptions, {"python": "tools", "format": "text"}, "prompt.")
 
 
 def test_zero_shot_text() -> None:

@@ -7,13 +7,37 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from skillforge import Message, PartOptions, Problem, Prompt, PromptStyle, UsageError, hookimpl
+from skillforge import (
+    CodeProtocol,
+    Message,
+    PartOptions,
+    Problem,
+    Prompt,
+    PromptStyle,
+    ToolProtocol,
+    UsageError,
+    hookimpl,
+)
 from skillforge_chat.examples import EXAMPLES
 
 SKILLFORGE_CONTRACT = 1
 
 QUESTION = "{question}"
 INSTRUCTION = QUESTION + "\n\nSolve the problem step by step. Then give the final answer inside \\boxed{}."
+
+BLOCKS = (
+    "You can run Python. Write the code in a block that begins with ```python and ends with ```; it is run at once, and "
+    "what it prints follows in a block that begins with ```output. Variables live on from block to block."
+)
+"""What a model is told that runs code in its text."""
+
+FENCES = CodeProtocol(
+    code_begin="```python\n",
+    code_end="```",
+    output_begin="```output\n",
+    output_end="\n```\n",
+    stop="```output",
+)
 
 
 class ChatOptions(PartOptions, frozen=True, kw_only=True):
@@ -34,7 +58,20 @@ class ChatOptions(PartOptions, frozen=True, kw_only=True):
         ),
     ] = None
 
+    python: Annotated[
+        Literal["tools", "text"] | None,
+        Meta(
+            description="Let the model run Python: tools, as calls of a function; text, as blocks between ```python and ```"
+            " in its answer."
+        ),
+    ] = None
+
     def __post_init__(self) -> None:
+        if self.python == "tools" and self.format == "text":
+            raise UsageError(
+                "the options 'format' and 'python' of the prompt style 'chat' exclude each other: tools need chat messages",
+                "set -o prompt.python=text",
+            )
         if self.instruction is not None and QUESTION not in self.instruction:
             raise UsageError(
                 "the option 'instruction' of the prompt style 'chat' has no place for the question",
@@ -56,6 +93,10 @@ class Chat(PromptStyle):
             return _text(problem, few_shots, options)
         return tuple(_messages(problem, few_shots, options))
 
+    def code_protocol(self, options: ChatOptions) -> CodeProtocol | ToolProtocol | None:
+        """How code is asked for, where `options` let the model run any."""
+        return {"tools": ToolProtocol(), "text": FENCES, None: None}[options.python]
+
     def stop_strings(self, options: ChatOptions) -> tuple[str, ...]:
         """In text format, the start of the next block; a chat model ends its turn by itself."""
         return ("\nQuestion:",) if options.format == "text" else ()
@@ -63,7 +104,8 @@ class Chat(PromptStyle):
 
 def _messages(problem: Problem, few_shots: Sequence[Problem], options: ChatOptions) -> list[Message]:
     instruction = options.instruction or INSTRUCTION
-    messages = [Message("system", options.system)] if options.system else []
+    system = _system(options)
+    messages = [Message("system", system)] if system else []
     for shot in few_shots:
         messages += [Message("user", _ask(instruction, shot)), Message("assistant", _solution(shot))]
     return [*messages, Message("user", _ask(instruction, problem))]
@@ -71,9 +113,15 @@ def _messages(problem: Problem, few_shots: Sequence[Problem], options: ChatOptio
 
 def _text(problem: Problem, few_shots: Sequence[Problem], options: ChatOptions) -> str:
     instruction = options.instruction or (QUESTION if few_shots else INSTRUCTION)
-    blocks = [options.system] if options.system else []
+    system = _system(options)
+    blocks = [system] if system else []
     blocks += [f"Question: {_ask(instruction, shot)}\nAnswer: {_solution(shot)}" for shot in few_shots]
     return "\n\n".join([*blocks, f"Question: {_ask(instruction, problem)}\nAnswer:"])
+
+
+def _system(options: ChatOptions) -> str:
+    """The system message, and how to run code where the model is to do so in its text."""
+    return "\n\n".join(filter(None, (options.system, BLOCKS if options.python == "text" else None)))
 
 
 def _ask(instruction: str, problem: Problem) -> str:
