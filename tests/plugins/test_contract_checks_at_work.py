@@ -15,6 +15,7 @@ from skillforge import (
     Client,
     CommandPart,
     Completion,
+    ContextOverflow,
     Dropped,
     Engine,
     Execution,
@@ -22,12 +23,15 @@ from skillforge import (
     Grader,
     ModelRef,
     Problem,
+    RequestFailed,
+    RequestRefused,
     Sandbox,
     SandboxLoad,
     SandboxPool,
     SandboxSession,
     ShardResult,
     Target,
+    ToolCall,
     Tracker,
     Trainer,
     UsageError,
@@ -187,6 +191,9 @@ def test_faults_of_a_filter_are_found(apply, check, failed) -> None:
 # Backends ------------------------------------------------------------------------------------------------------
 
 
+NUMBERS = [f"word{number}" for number in range(12)]
+
+
 class Words(Client):
     """Says 'word0 word1 …'; each fault is a name."""
 
@@ -200,14 +207,49 @@ class Words(Client):
             self.busy = True
             await asyncio.sleep(0.01)
             self.busy = False
-        words = [f"word{number}" for number in range(12)]
-        if self.fault == "no seed":
-            words.insert(0, str(time.time_ns()))
+        if len(str(request.prompt)) > 10_000:
+            self.refuse()
+        if request.tools:
+            return self.call(request)
+        text = " ".join(([str(time.time_ns())] if self.fault == "no seed" else []) + NUMBERS)
+        if not isinstance(request.prompt, str) and request.prompt[-1].role == "assistant":
+            text = self.rest(request.prompt[-1].content, text)
+        words = text.split(" ")
         text = " ".join(words[: request.sampling.max_tokens])
-        for stop in request.sampling.stop if self.fault != "no stop" else ():
-            text = text.partition(stop)[0]
+        stop = next((stop for stop in request.sampling.stop if self.fault != "no stop" and stop in text), "")
+        text = text.partition(stop)[0] if stop else text
         length = (request.sampling.max_tokens or 99) < len(words) and self.fault != "no length"
-        return Completion(text=text, finish_reason="length" if length else "stop", prompt_tokens=3, completion_tokens=2)
+        thinks = isinstance(request.prompt, str) and "<think>" in request.prompt
+        thinks = thinks and (not request.whole or self.fault == "split")
+        return Completion(
+            text="" if thinks or (self.fault == "lost" and request.whole) else text,
+            reasoning=text if thinks else None,
+            finish_reason="length" if length else "stop",
+            stop={"wrong stop": "wor", "own end": "", "untold": None}.get(self.fault, stop),
+            prompt_tokens=3,
+            completion_tokens=2,
+        )
+
+    def refuse(self):
+        if self.fault == "crash":
+            raise ValueError("the prompt is too long")
+        if self.fault == "no overflow":
+            raise RequestFailed("HTTP 400: too long")
+        raise ContextOverflow("too long", room=-5 if self.fault == "negative room" else 0)
+
+    def call(self, request):
+        if request.prompt[-1].role == "tool":
+            if self.fault == "one turn":
+                raise RequestRefused("HTTP 400: unknown role")
+            return Completion(text="7006652", finish_reason="stop")
+        name = "bash" if self.fault == "other tool" else request.tools[0].name
+        number = "" if self.fault == "no id" else "1"
+        arguments = {"code": "1"} if self.fault == "object" else "no JSON"
+        made = tuple(ToolCall(number, name, arguments) for _ in range(2 if self.fault == "same id" else 1))
+        return Completion(text="", finish_reason="tool_calls", tool_calls=made)
+
+    def rest(self, begun, text):
+        return text if self.fault == "anew" else text.removeprefix(begun)
 
 
 class GoodBackend(Backend):
@@ -216,7 +258,7 @@ class GoodBackend(Backend):
     fault = ""
 
     def capabilities(self, options):
-        return frozenset({"chat", "max_tokens", "stop", "seed"})
+        return frozenset({"chat", "text", "continue", "tools", "max_tokens", "stop", "seed"})
 
     @asynccontextmanager
     async def open(self, target, options):
@@ -235,9 +277,23 @@ class GoodBackend(Backend):
         ({"fault": "no length"}, "max_tokens"),
         ({"fault": "no seed"}, "seed"),
         ({"fault": "one at a time"}, "eight at once"),
+        ({"fault": "wrong stop"}, "stop"),
+        ({"fault": "own end"}, "tells the stop string"),
+        ({"fault": "anew"}, "continues"),
+        ({"fault": "split"}, "whole"),
+        ({"fault": "lost"}, "whole"),
+        ({"fault": "crash"}, "a prompt that is too long"),
+        ({"fault": "no overflow"}, "a prompt that is too long"),
+        ({"fault": "negative room"}, "a prompt that is too long"),
+        ({"fault": "other tool"}, "tools"),
+        ({"fault": "no id"}, "tools"),
+        ({"fault": "same id"}, "tools"),
+        ({"fault": "object"}, "tools"),
+        ({"fault": "one turn"}, "tools"),
         ({"capabilities": lambda self, options: {"chat"}}, "capabilities"),
         ({"capabilities": lambda self, options: frozenset({"chat", "beam_width"})}, "capabilities"),
         ({"capabilities": lambda self, options: frozenset({"stop"})}, "capabilities"),
+        ({"capabilities": lambda self, options: frozenset({"text", "continue"})}, "capabilities"),
         ({"preview": lambda self, request, target, options: {"prompt": 1}}, "preview"),
         ({"open": lambda self, target, options: 1 / 0}, "opens"),
     ],
@@ -246,8 +302,20 @@ def test_faults_of_a_backend_are_found(fault, check, failed) -> None:
     assert check in failed(type("Faulty", (GoodBackend,), fault)(), target=TARGET)
 
 
+def test_what_a_backend_is_not_capable_of_or_does_not_tell_is_skipped(outcomes) -> None:
+    class Plain(GoodBackend):
+        fault = "untold"
+
+        def capabilities(self, options):
+            return frozenset({"chat", "max_tokens", "stop"})
+
+    found = outcomes(Plain(), target=TARGET)
+    skipped = {name for name, result in found.items() if result.state == "skipped"}
+    assert skipped == {"tells the stop string", "continues", "whole", "tools", "seed"}
+
+
 def test_a_good_backend_passes_with_and_without_a_target(outcomes) -> None:
-    assert {result.state for result in check_part(GoodBackend(), target=TARGET)[-9:]} == {"ok"}
+    assert {result.state for result in check_part(GoodBackend(), target=TARGET)} == {"ok"}
     assert outcomes(GoodBackend())["real calls"].state == "skipped"
 
 

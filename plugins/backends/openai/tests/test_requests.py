@@ -75,7 +75,7 @@ def test_extra_sampling_is_a_capability_and_is_sent(lab: SimpleNamespace) -> Non
 
 def test_every_capability_is_sent_and_nothing_else(lab: SimpleNamespace) -> None:
     for options in (OpenAIOptions(), OpenAIOptions(extra_sampling=True)):
-        settings = BACKEND.capabilities(options) - {"chat", "text"}
+        settings = BACKEND.capabilities(options) - {"chat", "text", "tools"}
         assert settings <= set(Sampling.__struct_fields__)
 
 
@@ -109,7 +109,9 @@ def test_extra_body_is_merged(lab: SimpleNamespace) -> None:
     assert lab.ask(lab.chat(), extra_body="{}").sent.body == lab.ask(lab.chat()).sent.body
 
 
-@pytest.mark.parametrize("bad", ["{", "[1]", "1", '{"stream": true}', '{"temperature": 1}', '{"n": 2}'])
+@pytest.mark.parametrize(
+    "bad", ["{", "[1]", "1", '{"stream": true}', '{"temperature": 1}', '{"n": 2}', '{"tools": []}']
+)
 def test_a_bad_extra_body_is_a_usage_error_before_anything_is_sent(lab: SimpleNamespace, bad: str) -> None:
     outcome = lab.ask(lab.chat(), extra_body=bad)
     assert isinstance(outcome.error, UsageError)

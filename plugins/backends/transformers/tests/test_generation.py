@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from skillforge import Message, Request, RequestRefused, Sampling, UsageError
+from skillforge import ContextOverflow, Message, Request, RequestRefused, Sampling, UsageError
 from skillforge.testing import check_backend
 from skillforge_transformers import TransformersBackend, TransformersOptions
 
@@ -205,8 +205,9 @@ def test_context_limit(tmp_path, tools):
     if fits.finish_reason == "length":
         assert fits.prompt_tokens + fits.completion_tokens == 32
     assert fits.prompt_tokens + fits.completion_tokens <= 32
-    with pytest.raises(RequestRefused, match=r"context 32: there is no room"):
+    with pytest.raises(ContextOverflow, match=r"context 32: there is no room") as caught:
         tools.complete(target, "one two three " * 30, max_tokens=5)
+    assert caught.value.room == 0
 
 
 def test_generation_config_fills_what_is_unset(tmp_path, tools):

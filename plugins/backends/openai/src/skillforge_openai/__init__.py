@@ -15,7 +15,7 @@ SKILLFORGE_CONTRACT = 1
 _CAPABILITIES = frozenset(
     {
         "chat", "text", "temperature", "top_p", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty",
-        "logprobs",
+        "logprobs", "tools",
     }
 )  # fmt: skip
 _EXTRA_SAMPLING = frozenset({"top_k", "min_p", "repetition_penalty"})
@@ -39,6 +39,13 @@ class OpenAIOptions(PartOptions, frozen=True, kw_only=True):
         bool,
         Meta(
             description="The server understands top_k, min_p and repetition_penalty, as vLLM and SGLang do.",
+            extra=OPERATIONAL,
+        ),
+    ] = False
+    continue_final_message: Annotated[
+        bool,
+        Meta(
+            description="The server goes on with a chat that ends with an assistant's message, as vLLM and SGLang do.",
             extra=OPERATIONAL,
         ),
     ] = False
@@ -66,7 +73,8 @@ class OpenAIBackend(Backend):
     default_for = "url"
 
     def capabilities(self, options: OpenAIOptions) -> frozenset[str]:
-        return _CAPABILITIES | _EXTRA_SAMPLING if options.extra_sampling else _CAPABILITIES
+        extra = _EXTRA_SAMPLING if options.extra_sampling else frozenset()
+        return _CAPABILITIES | extra | ({"continue"} if options.continue_final_message else frozenset())
 
     def open(self, target: Target, options: OpenAIOptions) -> AbstractAsyncContextManager[Client]:
         from skillforge_openai.address import Address

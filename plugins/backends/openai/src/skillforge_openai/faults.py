@@ -13,12 +13,14 @@ import msgspec
 
 from skillforge import BackendUnusable, RequestFailed, RequestRefused, SkillForgeError
 from skillforge_openai.address import Address
+from skillforge_openai.overflow import context_overflow
 
 _CAN_PASS = frozenset({408, 409, 425, 429})
 _ASKS_FOR_LESS = frozenset({429, 503})
 _UNKNOWN_MODEL = re.compile(
     r"\bmodel\b.{0,120}?\b(does not exist|doesn't exist|not exist|not found)|\b(unknown|invalid) model\b", re.IGNORECASE
 )
+_MAY_OVERFLOW = frozenset({400, 413, 422, 500})
 _MARKUP = re.compile(rb"\s*<")
 
 
@@ -34,8 +36,8 @@ class Answer(msgspec.Struct, frozen=True):
 def fault(answer: Answer, address: Address, model: str) -> SkillForgeError:
     """The error that says what `answer` means for this request, or for all."""
     status = answer.status
-    message, code = server_message(answer.body)
-    message = address.clean(message)
+    raw_message, code = server_message(answer.body)
+    message = address.clean(raw_message)
     said = f": {message}" if message else ""
     if status in (401, 403):
         return no_entry(status, said, address)
@@ -43,6 +45,9 @@ def fault(answer: Answer, address: Address, model: str) -> SkillForgeError:
         return BackendUnusable(
             f"{address.url} has no credit left for this key (HTTP {status}{said})", "add some, or use another key"
         )
+    refused = f"the server refused the request (HTTP {status}{said})"
+    if status in _MAY_OVERFLOW and (overflow := context_overflow(refused, raw_message, code)):
+        return overflow
     if status in (400, 404) and (code == "model_not_found" or _UNKNOWN_MODEL.search(message)):
         return BackendUnusable(
             f"the server at {address.url} has no model '{model}' (HTTP {status}{said})", "correct --model"
@@ -55,7 +60,7 @@ def fault(answer: Answer, address: Address, model: str) -> SkillForgeError:
             throttled=status in _ASKS_FOR_LESS,
             retry_after=retry_after(answer.headers),
         )
-    return RequestRefused(f"the server refused the request (HTTP {status}{said})")
+    return RequestRefused(refused)
 
 
 def no_entry(status: int, said: str, address: Address) -> BackendUnusable:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from skillforge import Completion, Message, ReasoningTags, Request, RequestFailed, RequestRefused, UsageError
+from skillforge import Completion, ReasoningTags, Request, RequestFailed, RequestRefused, UsageError
 from skillforge.text import one_line
 from skillforge_openai.logprobs import Logprobs, normal_logprobs
+from skillforge_openai.tool_calls import WireCall, offered, read_calls, wire_messages
 
 if TYPE_CHECKING:
     from skillforge_openai import OpenAIOptions
@@ -24,7 +25,7 @@ class Body(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What a request holds; None is not sent."""
 
     model: str
-    messages: tuple[Message, ...] | None = None
+    messages: tuple[msgspec.Struct, ...] | None = None
     prompt: str | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -39,6 +40,9 @@ class Body(msgspec.Struct, kw_only=True, omit_defaults=True):
     seed: int | None = None
     logprobs: bool | int | None = None
     top_logprobs: int | None = None
+    tools: tuple[dict[str, Any], ...] = ()
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
 
 
 _OWN_FIELDS = frozenset({*Body.__struct_fields__, "stream", "n"})
@@ -53,6 +57,7 @@ class _Message(msgspec.Struct):
     content: str | list[_Part] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    tool_calls: list[WireCall] | None = None
 
 
 class _Choice(msgspec.Struct):
@@ -60,6 +65,8 @@ class _Choice(msgspec.Struct):
     text: str | None = None
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
+    stop_reason: Any = msgspec.UNSET
+    matched_stop: Any = msgspec.UNSET
 
 
 class _Usage(msgspec.Struct):
@@ -77,6 +84,7 @@ class Wire:
 
     def __init__(self, model: str, options: OpenAIOptions) -> None:
         self.model = model
+        self._continues = options.continue_final_message
         self._long_name = options.max_tokens_field == "max_completion_tokens"
         self._extra = _extra_fields(options.extra_body)
         self._tags = ReasoningTags(options.reasoning_tags)
@@ -84,7 +92,10 @@ class Wire:
         self._decode = msgspec.json.Decoder(_Answer).decode
 
     def body(self, request: Request) -> bytes:
-        """The JSON to send. Raises RequestRefused for a prompt that JSON cannot hold."""
+        """The JSON to send.
+
+        Raises RequestRefused for a prompt that JSON cannot hold, UsageError for tools with raw text.
+        """
         try:
             body = self._encode(self._fields(request))
         except UnicodeEncodeError as error:
@@ -114,10 +125,16 @@ class Wire:
             seed=request.seed,
         )
         if isinstance(prompt, str):
+            if request.tools:
+                raise UsageError("tools need chat messages, and this prompt is raw text", "use a chat prompt style")
             body.prompt = prompt
             body.logprobs = sampling.logprobs
             return body
-        body.messages = prompt
+        body.messages = wire_messages(prompt)
+        if request.tools:
+            body.tools = tuple(map(offered, request.tools))
+        if self._continues and prompt and prompt[-1].role == "assistant":
+            body.continue_final_message, body.add_generation_prompt = True, False
         if sampling.logprobs is not None:
             body.logprobs, body.top_logprobs = True, sampling.logprobs
         if self._long_name:
@@ -133,11 +150,14 @@ class Wire:
         if choice.finish_reason in _DOES_NOT_COUNT:
             raise RequestFailed(f"the server broke the answer off (finish_reason '{choice.finish_reason}')")
         reasoning, text, closed = self._parts(choice, request)
+        calls = choice.message.tool_calls if choice.message else None
         usage = answer.usage
         return Completion(
             text=text,
             reasoning=reasoning,
             finish_reason=choice.finish_reason or None if closed else "length",
+            stop=_stop(choice, request),
+            tool_calls=read_calls(calls, request.prompt) if calls else (),
             prompt_tokens=usage.prompt_tokens if usage else None,
             completion_tokens=usage.completion_tokens if usage else None,
             logprobs=normal_logprobs(choice.logprobs) if choice.logprobs else None,
@@ -157,18 +177,29 @@ class Wire:
     def _parts(self, choice: _Choice, request: Request) -> tuple[str | None, str, bool]:
         """(reasoning, answer, whether the reasoning was closed)."""
         message = choice.message
-        if message is None:
-            return self._tags.split(choice.text or "", self._tags.opened_by(request.prompt))
-        text = message.content if isinstance(message.content, str) else _joined(message.content)
-        reasoning = message.reasoning_content or message.reasoning
-        if reasoning:
-            return reasoning, text, True
+        content = choice.text if message is None else message.content
+        text = content if isinstance(content, str) else _joined(content)
+        reasoning = None if message is None else message.reasoning_content or message.reasoning
+        if reasoning or request.whole:
+            return reasoning or None, text, True
         return self._tags.split(text, self._tags.opened_by(request.prompt))
 
 
 def endpoint(request: Request) -> str:
     """The path below the base URL that `request` goes to."""
     return TEXT if isinstance(request.prompt, str) else CHAT
+
+
+def _stop(choice: _Choice, request: Request) -> str | None:
+    """What ended the answer, from `stop_reason` (vLLM, TensorRT-LLM) or `matched_stop` (SGLang).
+
+    Both name a stop string, or the id of a token; null stands for the model's own end, and for any other.
+    """
+    told = choice.matched_stop if choice.stop_reason is msgspec.UNSET else choice.stop_reason
+    if isinstance(told, str):
+        return told if told in request.sampling.stop else None
+    ended_itself = told is not msgspec.UNSET and choice.finish_reason in ("stop", "tool_calls")
+    return "" if ended_itself else None
 
 
 def _joined(parts: list[_Part] | None) -> str:

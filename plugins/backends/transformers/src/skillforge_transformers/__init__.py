@@ -14,7 +14,7 @@ SKILLFORGE_CONTRACT = 1
 
 _CAPABILITIES = frozenset(
     {
-        "chat", "text", "temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed", "logprobs",
+        "chat", "text", "continue", "temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed", "logprobs",
         "repetition_penalty", "presence_penalty", "frequency_penalty",
     }
 )  # fmt: skip

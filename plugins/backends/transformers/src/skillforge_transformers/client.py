@@ -8,7 +8,7 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from skillforge import Client, Completion, Request, RequestRefused, Target
+from skillforge import Client, Completion, ContextOverflow, Request, RequestRefused, Target
 from skillforge_transformers.row import DEFAULT_MAX_TOKENS, Row
 from skillforge_transformers.worker import Worker
 
@@ -49,7 +49,7 @@ class TransformersClient(Client):
     async def complete(self, request: Request) -> Completion:
         """Queue the request and wait for its completion.
 
-        Raises RequestRefused where the prompt fills the context, UsageError for chat messages without a chat template.
+        Raises ContextOverflow where the prompt fills the context, UsageError for chat messages without a chat template.
         """
         row = self._row(request)
         self._worker.submit(row)
@@ -69,8 +69,9 @@ class TransformersClient(Client):
             seed=secrets.randbits(53) if request.seed is None else request.seed,
             stops=self._texts.stops(tuple(sampling.stop)),
             future=asyncio.get_running_loop().create_future(),
-            lead_ids=encoded.lead_ids,
+            lead_ids=encoded.lead_ids if encoded.goes_on or request.whole else [],
             reasoning_opened=encoded.reasoning_opened,
+            whole=request.whole,
         )
 
     def _room(self, prompt: int, max_tokens: int) -> int:
@@ -80,8 +81,9 @@ class TransformersClient(Client):
         if self._context is None:
             return max_tokens
         if prompt >= self._context:
-            raise RequestRefused(
+            raise ContextOverflow(
                 f"the prompt has {prompt} tokens and the model's context {self._context}: there is no room to answer",
                 "shorten the prompt (fewer few-shot examples), or use a model with a longer context",
+                room=0,
             )
         return min(max_tokens, self._context - prompt)

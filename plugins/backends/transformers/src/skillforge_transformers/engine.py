@@ -51,7 +51,7 @@ class Engine:
     def advance(self, row: Row, token: int) -> None:
         """Add the newest token to `row`, and find out whether it ends there."""
         row.tokens.append(token)
-        if token in self._loaded.eos_ids or token in row.stops.token_ids:
+        if token in self._loaded.eos_ids or token in row.stops.tokens:
             row.finish_reason, row.ended_by_token = "stop", True
         elif row.stops.may_end_with(row.tokens) and row.stops.cut(self._text(row)) is not None:
             row.finish_reason = "stop"
@@ -72,14 +72,18 @@ class Engine:
 
     def _completion(self, row: Row) -> Completion:
         text, finish_reason = self._text(row), row.finish_reason
-        cut = row.stops.cut(text)
-        if cut is not None:
-            text, finish_reason = cut, "stop"
-        reasoning, answer, closed = REASONING.split(text, row.reasoning_opened)
+        stop = row.stops.tokens.get(row.tokens[-1], "") if row.ended_by_token else None
+        if cut := row.stops.cut(text):
+            text, stop, finish_reason = cut.text, cut.stop, "stop"
+        if row.whole:
+            reasoning, answer, closed = None, text, True
+        else:
+            reasoning, answer, closed = REASONING.split(text, row.reasoning_opened)
         return Completion(
             text=answer,
             reasoning=reasoning,
             finish_reason=finish_reason if closed else "length",
+            stop=stop,
             prompt_tokens=len(row.prompt_ids),
             completion_tokens=len(row.tokens),
             logprobs=None if row.sampling.logprobs is None else self._logprobs(row),

@@ -21,7 +21,7 @@ class Row:
     """A request as token ids, and what has been generated for it so far.
 
     `max_tokens` is what was asked for, cut down to what fits in the context. `lead_ids` are prompt tokens that the new
-    ones are decoded after, so that a leading space survives where the answer continues raw text.
+    ones are decoded after, so that a leading space survives where the answer has to go on with the prompt's very text.
     """
 
     prompt_ids: list[int]
@@ -32,6 +32,8 @@ class Row:
     future: asyncio.Future[Completion]
     lead_ids: list[int] = field(default_factory=list)
     reasoning_opened: bool = False
+    whole: bool = False
+    """Reasoning stays in the text."""
 
     tokens: list[int] = field(default_factory=list)
     logprobs: list[tuple[int, float, list[tuple[int, float]]]] = field(default_factory=list)

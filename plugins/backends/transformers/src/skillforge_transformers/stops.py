@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 _MARGIN = 8
+
+
+class Cut(NamedTuple):
+    """A text up to the earliest stop string, and that string."""
+
+    text: str
+    stop: str
 
 
 class Stops:
@@ -22,7 +30,7 @@ class Stops:
         decode: Callable[[list[int]], str],
     ) -> None:
         wanted = [text for text in strings if text]
-        self.token_ids = frozenset(special_ids[text] for text in wanted if text in special_ids)
+        self.tokens = {special_ids[text]: text for text in wanted if text in special_ids}
         self.texts = tuple(text for text in wanted if text not in special_ids)
         self._last_characters = frozenset(text[-1] for text in self.texts)
         self._window = max((len(text.encode()) for text in self.texts), default=0) + _MARGIN
@@ -40,10 +48,13 @@ class Stops:
         tail = self._decode(tokens[-self._window :])
         return any(text in tail for text in self.texts)
 
-    def cut(self, text: str) -> str | None:
-        """`text` up to the earliest stop string; None where there is none."""
-        found = [at for at in map(text.find, self.texts) if at >= 0]
-        return text[: min(found)] if found else None
+    def cut(self, text: str) -> Cut | None:
+        """`text` up to the earliest stop string; None where there is none. Of two that begin together the longer counts."""
+        found = [(at, -len(stop), stop) for stop in self.texts if (at := text.find(stop)) >= 0]
+        if not found:
+            return None
+        at, _, stop = min(found)
+        return Cut(text[:at], stop)
 
     def _touches_an_end(self, token: int) -> bool:
         known = self._may_end.get(token)

@@ -16,10 +16,11 @@ REASONING = ReasoningTags("<think>,</think>")
 
 
 class Encoded(NamedTuple):
-    """A prompt as token ids. `lead_ids`: the end of it, where the answer goes on with its very text."""
+    """A prompt as token ids. `lead_ids`: the end of it. `goes_on`: whether the answer goes on with its very text."""
 
     ids: list[int]
     lead_ids: list[int]
+    goes_on: bool
     reasoning_opened: bool
 
 
@@ -40,8 +41,10 @@ class Texts:
     def render(self, prompt: Prompt) -> str:
         """The text that the model reads: raw text as it is, messages through the chat template.
 
-        Messages that end with one of the assistant's are left open, so that the model goes on with it. Raises
-        UsageError where the tokenizer has no chat template, RequestRefused where the template rejects the messages.
+        Where the last message is the assistant's, its content follows the beginning of an answer as it is, so that text
+        which the model wrote reads to it as it did before. (`continue_final_message` of transformers lets the template write
+        that message, and templates trim it or change it.) Raises UsageError where the tokenizer has no chat template,
+        RequestRefused where the template rejects the messages.
         """
         if isinstance(prompt, str):
             return prompt
@@ -50,19 +53,18 @@ class Texts:
                 f"the tokenizer of {self._name} has no chat template, so it cannot be sent chat messages",
                 "send raw text instead: -o prompt.format=text, or a prompt style that writes it",
             )
-        messages = [{"role": message.role, "content": message.content} for message in prompt]
-        continues = _continues(prompt)
+        begun = prompt[-1].content if _continues(prompt) else ""
+        asked = prompt[:-1] if _continues(prompt) else prompt
+        messages = [{"role": message.role, "content": message.content} for message in asked]
         try:
             with self._lock:
-                text = self._tokenizer.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=not continues, continue_final_message=continues
-                )
+                text = self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         except Exception as error:
             raise RequestRefused(
                 f"the chat template of {self._name} rejects these messages ({one_line(str(error))})",
                 "use a prompt style that fits the model",
             ) from error
-        return str(text)
+        return f"{text}{begun}"
 
     def _encode(self, prompt: Prompt) -> Encoded:
         """`prompt` as token ids. A template writes its own special tokens; raw text gets those of the tokenizer."""
@@ -70,8 +72,7 @@ class Texts:
         raw = isinstance(prompt, str)
         bos = self._tokenizer.bos_token
         ids = self._ids(text, special=raw and not (bos and text.startswith(bos)))
-        lead = ids[-_LEAD:] if raw or _continues(prompt) else []
-        return Encoded(ids, lead, REASONING.opened_by(text))
+        return Encoded(ids, ids[-_LEAD:], raw or _continues(prompt), REASONING.opened_by(text))
 
     def decode(self, ids: list[int], lead_ids: list[int] | None = None) -> str:
         """The text of `ids` without special tokens; with `lead_ids`, as it reads after those."""
