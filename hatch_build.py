@@ -8,7 +8,7 @@ from typing import Any
 
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
-LIBRARIES = {"hub": ["datasets>=3"], "tables": ["pyarrow>=15"]}
+LIBRARIES = {"hub": ["datasets>=3"], "plots": ["matplotlib>=3.9"], "tables": ["pyarrow>=15"]}
 
 PLUGINS = {
     "math": {
@@ -20,6 +20,19 @@ PLUGINS = {
         "skillforge-choice-grader": "plugins/graders/choice",
         "skillforge-judge-grader": "plugins/graders/judge",
         "skillforge-openai": "plugins/backends/openai",
+    },
+    "tir": {
+        "skillforge-openmath": "plugins/prompts/openmath",
+        "skillforge-numina": "plugins/prompts/numina",
+        "skillforge-tora": "plugins/prompts/tora",
+        "skillforge-qwen-math": "plugins/prompts/qwen-math",
+        "skillforge-deepseek-math": "plugins/prompts/deepseek-math",
+        "skillforge-plurality-voters": "plugins/voters/plurality",
+        "skillforge-sc-tir": "plugins/voters/sc-tir",
+        "skillforge-genselect": "plugins/voters/genselect",
+        "skillforge-judge-grader": "plugins/graders/judge",
+        "skillforge-math-grader": "plugins/graders/math",
+        "skillforge-local-sandbox": "plugins/sandboxes/local",
     },
     "code": {
         "skillforge-local-sandbox": "plugins/sandboxes/local",

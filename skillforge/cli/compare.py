@@ -9,7 +9,7 @@ import msgspec
 
 from skillforge.errors import UsageError
 from skillforge.pipeline.compare import compare_runs, comparison_tables
-from skillforge.pipeline.report import markdown
+from skillforge.pipeline.tables import markdown
 
 
 @click.command()

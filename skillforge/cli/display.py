@@ -6,21 +6,27 @@ import sys
 import time
 from collections.abc import Sequence
 
+from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from skillforge.metrics.summary import Summary
 from skillforge.parts.grader import Verdict
 from skillforge.parts.sample import Sample
-from skillforge.pipeline.report import Table
-from skillforge.text import printable
+from skillforge.pipeline.curves import Curve, curves
+from skillforge.pipeline.report import tables
+from skillforge.pipeline.tables import Table, percent
+from skillforge.runs.manifest import Manifest
+from skillforge.text import one_line, printable
 
 REFRESH_SECONDS = 0.25
 PLAIN_SECONDS = 10.0
 PLAIN_WIDTH = 160
+CURVES_WIDTH = 100
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -36,10 +42,41 @@ def print_tables(tables: Sequence[Table], console: Console | None = None) -> Non
         shown = RichTable(header_style="bold", box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
         for number, column in enumerate(table.columns):
             word = number < table.labels
-            shown.add_column(Text(column), justify="left" if word else "right", overflow="fold", no_wrap=not word)
+            shown.add_column(
+                Text(printable(column)), justify="left" if word else "right", overflow="fold", no_wrap=not word
+            )
         for row in table.rows:
             shown.add_row(*(Text(printable(cell)) for cell in row))
         console.print(Text(printable(table.title), style="bold"), shown, "", sep="\n")
+
+
+def print_report(runs: Sequence[tuple[str, Manifest, Summary]], console: Console | None = None) -> None:
+    """Print the report on `runs`: its tables and, on a terminal that can show them, the curves of pass@k and maj@k."""
+    console = console or make_console()
+    print_tables(tables(runs), console)
+    if not console.is_terminal or console.is_dumb_terminal or not console.encoding.startswith("utf"):
+        return
+    for name, _, summary in runs:
+        if found := curves([(name, summary)]):
+            _print_curves(f" of {one_line(name)}" if len(runs) > 1 else "", found, console)
+
+
+def _print_curves(suffix: str, found: Sequence[Curve], console: Console) -> None:
+    """The curves of one run side by side, as bars."""
+    shown = RichTable(
+        header_style="bold", box=None, padding=(0, 1, 0, 0), pad_edge=False, width=min(console.width, CURVES_WIDTH)
+    )
+    shown.add_column("k", justify="right")
+    for curve in found:
+        shown.add_column(curve.metric, ratio=1)
+        shown.add_column(justify="right", no_wrap=True)
+    values = [{point.k: point.value for point in curve.points} for curve in found]
+    for k in sorted(set().union(*values)):
+        cells: list[RenderableType] = [str(k)]
+        for by_k in values:
+            cells += [Bar(1.0, 0.0, by_k.get(k, 0.0)), percent(by_k.get(k))]
+        shown.add_row(*cells)
+    console.print(Text(f"Curves{suffix} (full width: 100 %)", style="bold"), shown, "", sep="\n")
 
 
 class ProgressDisplay:
@@ -83,6 +120,11 @@ class ProgressDisplay:
         if now - self._shown >= (REFRESH_SECONDS if self._live else PLAIN_SECONDS):
             self._shown = now
             self._show()
+
+    def left_out(self, samples: int) -> None:
+        self._total -= samples
+        if self._live:
+            self._live.update(self._task, total=self._total)
 
     def note(self, text: str) -> None:
         self._console.print(Text(printable(text)), style="dim")

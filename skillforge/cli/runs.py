@@ -11,7 +11,8 @@ import click
 import msgspec
 
 from skillforge.errors import SkillForgeError
-from skillforge.pipeline.report import Table, percent, read_summary
+from skillforge.pipeline.report import read_summary
+from skillforge.pipeline.tables import Table, percent
 from skillforge.runs.directory import list_runs
 from skillforge.text import printable
 

@@ -12,7 +12,7 @@ import msgspec
 
 from skillforge.cli.display import print_tables
 from skillforge.cli.sandbox import choose_sandbox, sandbox_options
-from skillforge.pipeline.report import Table
+from skillforge.pipeline.tables import Table
 from skillforge.testing.sandbox_bench import Figure, measure
 
 

@@ -1,8 +1,9 @@
-"""Many strings in little memory: a run of 100,000 problems must not cost a Python object per id and answer."""
+"""Strings in little memory: a run of 100,000 problems must not cost a Python object per id and answer."""
 
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 
 
 class Names:
@@ -54,3 +55,30 @@ class Names:
             while self._table[place] >= 0:
                 place = (place + 1) % len(self._table)
             self._table[place] = number
+
+
+class FewNames:
+    """Counts names from outside that should be few. The first `MOST` in alphabetical order are kept, whatever the order in
+    which they come; all others are counted together.
+    """
+
+    MOST = 100
+    LONGEST = 100
+    OTHER = "other"
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._others = 0
+
+    def add(self, name: str) -> None:
+        """Count `name`, of which `LONGEST` characters tell."""
+        name = name[: self.LONGEST]
+        self._counts[name] = self._counts.get(name, 0) + 1
+        if len(self._counts) > self.MOST:
+            self._others += self._counts.pop(max(self._counts))
+
+    def counts(self) -> dict[str, int]:
+        """Name -> times it came, the most frequent first."""
+        found = Counter(self._counts)
+        found[self.OTHER] += self._others
+        return {name: count for name, count in sorted(found.items(), key=lambda item: (-item[1], item[0])) if count}

@@ -92,16 +92,16 @@ def clustered_mean(
     return ClusteredMean(mean, Interval(max(bounds[0], mean - reach), min(bounds[1], mean + reach)), stderr, number)
 
 
-def estimate(clusters: Iterable[tuple[int, int]], confidence: float = 0.95) -> Estimate:
-    """Accuracy from each problem's (correct samples, graded samples).
+def estimate(clusters: Iterable[tuple[float, int]], confidence: float = 0.95) -> Estimate:
+    """Accuracy from each problem's (correct samples, graded samples), or another mean from (score, 1).
 
-    With at most one graded sample a problem: Wilson. With more: `clustered_mean` (avg@k). Where the spread between
-    problems cannot be seen (a single problem, or all problem means equal, as when everything is correct) a clustered
-    interval would have no width; then it is Wilson's with n = problems, which is never too narrow, since a problem's
-    mean varies at most as much as one sample does.
+    With at most one graded sample a problem, right or wrong: Wilson. With more: `clustered_mean` (avg@k). Where the
+    spread between problems cannot be seen (a single problem, or all problem means equal, as when everything is correct)
+    a clustered interval would have no width; then it is Wilson's with n = problems, which is never too narrow, since a
+    problem's mean varies at most as much as one sample does.
     """
     kinds = Counter(cluster for cluster in clusters if cluster[1])
-    if all(graded == 1 for _, graded in kinds):
+    if all(graded == 1 and right in (0, 1) for right, graded in kinds):
         right, problems = kinds[1, 1], kinds.total()
         interval = wilson(right, problems, confidence)
         if interval is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from skillforge.metrics.tool_facts import ToolFacts
 from skillforge.parts.grader import VerdictState
 
 
@@ -25,6 +26,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     truncated: bool = False
     """Whether the model was cut off before it ended by itself."""
+
+    finish_reason: str | None = None
+    """Why the sample ended, in the words of the backend or of the tool loop."""
+
+    tools: ToolFacts | None = None
+    """None where the model wrote no code."""
 
     subsets: dict[str, str] = {}
     """Field -> value that accuracy is broken down by, such as `{"level": "2"}`."""

@@ -5,15 +5,19 @@ from __future__ import annotations
 import msgspec
 
 from skillforge.metrics.intervals import Estimate
+from skillforge.metrics.votes import VoteSummary
 
 
 class AtK(msgspec.Struct, frozen=True):
-    """pass@k or maj@k (0 to 1): the mean over the problems with at least k graded samples."""
+    """pass@k or maj@k (0 to 1): the mean over the problems with at least k graded samples, and its 95 % interval."""
 
     value: float | None
     problems: int
     left_out: int
     """Problems with fewer than k graded samples: no part of `value`."""
+
+    low: float | None = None
+    high: float | None = None
 
 
 class Repeats(msgspec.Struct, frozen=True):
@@ -63,6 +67,62 @@ class Throughput(msgspec.Struct, frozen=True):
     completion_tokens_per_second: float | None
 
 
+class Spread(msgspec.Struct, frozen=True):
+    """How some numbers lie."""
+
+    mean: float
+    p90: float
+    max: float
+
+
+class AnswerPlaces(msgspec.Struct, frozen=True, kw_only=True):
+    """Samples with code and an answer, by where the answer stands."""
+
+    text: int
+    """In what the model wrote after the last output."""
+
+    output: int
+    """Not there, but in an output."""
+
+    neither: int
+    """Elsewhere, or rewritten by the grader."""
+
+
+class ToolUse(msgspec.Struct, frozen=True, kw_only=True):
+    """What the samples that wrote code did with it."""
+
+    samples: int
+    """Samples that wrote code; the other numbers are about them."""
+
+    share: float
+    """Of all samples of the run."""
+
+    executions: int
+    per_sample: Spread
+    """Executions of a sample."""
+
+    statuses: dict[str, int]
+    """How an execution ended -> executions. Those of which that is not known are left out, of the rates too."""
+
+    error_rate: float | None
+    """Share of executions whose code raised an error."""
+
+    timeout_rate: float | None
+    other_failure_rate: float | None
+    """Share of executions that ended in neither way and not well: out of memory, exit, crash and so on."""
+
+    seconds: Spread | None
+    """Seconds that an execution ran."""
+
+    turns: Spread | None
+    """Turns of the model in a sample."""
+
+    turn_tokens: Spread | None
+    """Completion tokens of a turn."""
+
+    answers: AnswerPlaces
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The metrics of one run. Depends only on which outcomes came, not on their order."""
 
@@ -103,5 +163,14 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Tokens | None
     latency: Latency | None
     throughput: Throughput | None
+    tools: ToolUse | None = None
+    """None where no sample wrote code."""
+
+    finish_reasons: dict[str, int] = {}
+    """Why samples ended -> samples, the most frequent first; `other` sums up what is beyond a hundred reasons."""
+
+    vote: VoteSummary | None = None
+    """None where the run has no voter."""
+
     confidence: float = 0.95
     """Of every interval."""

@@ -9,12 +9,13 @@ from itertools import accumulate
 from math import fsum, isfinite
 from statistics import stdev
 
-from skillforge.metrics.compact import Names
+from skillforge.metrics.compact import FewNames, Names
 from skillforge.metrics.estimators import ks, maj_at_k, pass_at_k
 from skillforge.metrics.intervals import estimate
 from skillforge.metrics.order import natural
 from skillforge.metrics.outcome import Outcome
 from skillforge.metrics.summary import AtK, Repeats, SubsetRow, Summary
+from skillforge.metrics.tool_tally import ToolTally
 from skillforge.metrics.usage import Usage
 
 Ballot = tuple[tuple[tuple[int, bool], ...], int]
@@ -35,7 +36,8 @@ _SILENT = -1
 
 
 class Tally:
-    """Collects outcomes in about 40 bytes a sample, and 40 for each problem and different answer besides their text.
+    """Collects outcomes in about 40 bytes a sample, 8 an execution of code, and 40 for each problem and different answer
+    besides their text.
 
     Give each sample (problem id, index) once. `subset_fields` are the fields of `Outcome.subsets` that accuracy is
     broken down by.
@@ -51,6 +53,8 @@ class Tally:
         self._truncated = 0
         self._scores = array("d")
         self._usage = Usage()
+        self._tools = ToolTally()
+        self._finish_reasons = FewNames()
 
     def add(self, outcome: Outcome) -> None:
         """Take one graded sample in: a few microseconds, whatever has come before."""
@@ -68,6 +72,10 @@ class Tally:
         if state != _ERROR and outcome.score is not None and isfinite(outcome.score):
             self._scores.append(outcome.score)
         self._usage.add(outcome)
+        if outcome.tools is not None:
+            self._tools.add(outcome.tools)
+        if outcome.finish_reason is not None:
+            self._finish_reasons.add(outcome.finish_reason)
 
     def summary(self, group: Grouping | None = None, wall_seconds: float | None = None) -> Summary:
         """The metrics of all outcomes so far; may be called again later.
@@ -110,6 +118,8 @@ class Tally:
             tokens=self._usage.tokens(),
             latency=self._usage.latency(),
             throughput=self._usage.throughput(samples, wall_seconds),
+            tools=self._tools.use(samples),
+            finish_reasons=self._finish_reasons.counts(),
         )
 
     def _by_problem(self) -> Iterator[Sequence[int]]:
@@ -202,6 +212,5 @@ def _maj_at(ballots: Counter[Ballot], k: int) -> AtK:
 
 
 def _at_k(values: Sequence[tuple[float, int]], problems: int) -> AtK:
-    counted = sum(times for _, times in values)
-    mean = fsum(value * times for value, times in values) / counted if counted else None
-    return AtK(mean, counted, problems - counted)
+    found = estimate((value, 1) for value, times in values for _ in range(times))
+    return AtK(found.value, found.n, problems - found.n, found.low, found.high)

@@ -7,7 +7,7 @@ from pathlib import Path
 from skillforge.errors import SkillForgeError, UsageError
 from skillforge.metrics.compare import Comparison, compare
 from skillforge.parts.grader import VerdictState
-from skillforge.pipeline.report import Table, percent
+from skillforge.pipeline.tables import Table, percent
 from skillforge.runs.directory import RunDirectory
 from skillforge.runs.manifest import differences
 

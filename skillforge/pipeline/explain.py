@@ -14,7 +14,7 @@ from skillforge.parts.sample import Sample
 from skillforge.pipeline.grade import Judges
 from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.judging import open_judging
-from skillforge.pipeline.report import Table
+from skillforge.pipeline.tables import Table
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.text import closest, one_line

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from skillforge.metrics.outcome import Outcome
 from skillforge.metrics.summary import Summary
 from skillforge.metrics.tally import Tally
+from skillforge.metrics.tool_facts import tool_facts
 from skillforge.parts.grader import ModelGrader, Step, Verdict
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sample import Sample
@@ -104,6 +105,8 @@ def outcome_of(sample: Sample, verdict: Verdict, subset_fields: Sequence[str]) -
         answer=verdict.answer,
         score=verdict.score,
         truncated=sample.truncated,
+        finish_reason=sample.finish_reason,
+        tools=tool_facts(sample.transcript, verdict.answer),
         subsets={field: str(metadata[field]) for field in subset_fields if field in metadata},
         prompt_tokens=sample.prompt_tokens,
         completion_tokens=sample.completion_tokens,

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from skillforge.errors import SkillForgeError
-from skillforge.metrics.intervals import Estimate
 from skillforge.metrics.order import natural
-from skillforge.metrics.summary import Summary
+from skillforge.metrics.summary import AtK, Spread, Summary, ToolUse
+from skillforge.pipeline.tables import Table, interval, markdown, percent, side_by_side
+from skillforge.pipeline.vote_report import vote_table
 from skillforge.runs.directory import RunDirectory
 from skillforge.runs.manifest import Manifest
 from skillforge.runs.rows import to_json, write_atomically
 from skillforge.text import one_line
 
-
-class Table(msgspec.Struct, frozen=True):
-    """One table of a report: all cells are text; the first `labels` columns are words, the others numbers."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    labels: int = 1
+REASONS_SHOWN = 8
 
 
 def write_summary(run: RunDirectory, summary: Summary) -> None:
@@ -49,6 +43,7 @@ def read_summary(run: RunDirectory) -> Summary:
 
 def tables(runs: Sequence[tuple[str, Manifest, Summary]]) -> list[Table]:
     """The tables of a report on one run, or on several side by side."""
+    runs = [(one_line(name), manifest, summary) for name, manifest, summary in runs]
     summaries = [(name, summary) for name, _, summary in runs]
     found = [_results(runs)]
     for name, summary in summaries:
@@ -56,13 +51,10 @@ def tables(runs: Sequence[tuple[str, Manifest, Summary]]) -> list[Table]:
             found += _repeated(summary, f" of {name}" if len(runs) > 1 else "")
     for field in dict.fromkeys(field for _, summary in summaries for field in summary.subsets):
         found.append(_subsets(field, summaries))
+    found.append(vote_table([(name, summary.vote) for name, summary in summaries]))
+    found.append(_tool_use(summaries))
     found.append(_samples(runs))
     return [table for table in found if table.rows]
-
-
-def markdown(found: Sequence[Table]) -> str:
-    """`found` as Markdown. Text from outside cannot break a table or become markup."""
-    return "\n".join(_markdown_table(table) for table in found)
 
 
 def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
@@ -74,7 +66,7 @@ def _results(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
             str(summary.problems),
             str(summary.samples_per_problem),
             percent(summary.accuracy.value),
-            _interval(summary.accuracy),
+            interval(summary.accuracy),
             str(summary.error),
         )
         for name, manifest, summary in runs
@@ -102,13 +94,14 @@ def _repeated(summary: Summary, suffix: str) -> Iterator[Table]:
     rows = [
         (
             f"k = {k}",
-            percent(at.value),
-            percent(summary.maj_at[k].value) if k in summary.maj_at else "–",
+            *_at_k(at),
+            *_at_k(summary.maj_at.get(k)),
             str(at.problems),
         )
         for k, at in summary.pass_at.items()
     ]
-    yield Table(f"Samples of one problem together{suffix}", ("", "pass@k", "maj@k", "problems"), rows)
+    columns = ("", "pass@k", "interval", "maj@k", "interval", "problems")
+    yield Table(f"Samples of one problem together{suffix}", columns, rows)
     repeats = summary.repeats
     row = (f"{len(repeats.accuracy)} repeats", percent(repeats.mean), percent(repeats.std))
     yield Table(f"Repeats{suffix}", ("", "mean", "std"), [row])
@@ -123,7 +116,7 @@ def _subsets(field: str, summaries: Sequence[tuple[str, Summary]]) -> Table:
         cells = [subsets.get(value) for subsets in found]
         problems = max(row.problems for row in cells if row)
         accuracies = [percent(row.accuracy.value) if row else "–" for row in cells]
-        intervals = [_interval(row.accuracy) for row in cells if row] if single else []
+        intervals = [interval(row.accuracy) for row in cells if row] if single else []
         rows.append((one_line(value, 60), str(problems), *accuracies, *intervals))
     names = ("accuracy", "interval") if single else tuple(name for name, _ in summaries)
     return Table(f"By {field}", (field, "problems", *names), rows)
@@ -132,10 +125,15 @@ def _subsets(field: str, summaries: Sequence[tuple[str, Summary]]) -> Table:
 def _samples(runs: Sequence[tuple[str, Manifest, Summary]]) -> Table:
     """What became of the samples, who judged them and what they took, a column a run."""
     facts = [{"judged by": _grader(manifest), **dict(_facts(summary))} for _, manifest, summary in runs]
-    labels = dict.fromkeys(label for run in facts for label in run)
-    rows = [(label, *(run.get(label, "–") for run in facts)) for label in labels]
-    names = ("value",) if len(runs) == 1 else tuple(name for name, _, _ in runs)
-    return Table("Samples", ("", *names), rows, labels=1 + len(names))
+    return side_by_side("Samples", [name for name, _, _ in runs], facts)
+
+
+def _tool_use(summaries: Sequence[tuple[str, Summary]]) -> Table:
+    """What samples did with their code, a column a run; no rows where no run has any."""
+    facts = [
+        dict(_tool_facts(summary.tools, summary.finish_reasons)) if summary.tools else {} for _, summary in summaries
+    ]
+    return side_by_side("Tool use", [name for name, _ in summaries], facts)
 
 
 def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
@@ -157,32 +155,43 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
             yield "completion tokens/s", f"{speed.completion_tokens_per_second:.0f}"
 
 
-def percent(value: float | None) -> str:
-    """A share from 0 to 1 as people read it."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+def _tool_facts(tools: ToolUse, finish_reasons: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    yield "samples with code", f"{tools.samples:,} ({percent(tools.share)} of all)"
+    yield "executions", f"{tools.executions:,}"
+    yield "executions a sample", _spread(tools.per_sample)
+    if tools.statuses:
+        yield "in error", f"{percent(tools.error_rate)} of executions"
+        yield "timed out", f"{percent(tools.timeout_rate)} of executions"
+        yield "failed otherwise", f"{percent(tools.other_failure_rate)} of executions"
+    if tools.seconds:
+        yield "time of an execution", _spread(tools.seconds, " s", 3)
+    if tools.turns:
+        yield "turns a sample", _spread(tools.turns)
+    if tools.turn_tokens:
+        yield "completion tokens a turn", _spread(tools.turn_tokens)
+    places = tools.answers
+    if found := places.text + places.output + places.neither:
+        yield "answer in text", f"{places.text:,} ({percent(places.text / found)})"
+        yield "answer only in output", f"{places.output:,} ({percent(places.output / found)})"
+        yield "answer in neither", f"{places.neither:,} ({percent(places.neither / found)})"
+    if finish_reasons:
+        shown = [f"{one_line(reason, 40)} {count:,}" for reason, count in finish_reasons.items()]
+        more = [f"and {len(shown) - REASONS_SHOWN} other reasons"] if len(shown) > REASONS_SHOWN else []
+        yield "all samples ended by", ", ".join([*shown[:REASONS_SHOWN], *more])
 
 
-def _interval(estimate: Estimate) -> str:
-    if estimate.low is None or estimate.high is None:
-        return "–"
-    return f"{100 * estimate.low:.1f} – {100 * estimate.high:.1f}"
+def _spread(numbers: Spread, unit: str = "", places: int = 1) -> str:
+    """Mean, 90th percentile and most. The last two are whole numbers where `places` is 1 and they are."""
+    p90, most = (
+        f"{number:,.0f}" if places == 1 and number == round(number) else f"{number:,.{places}f}"
+        for number in (numbers.p90, numbers.max)
+    )
+    return f"mean {numbers.mean:,.{places}f}{unit}, p90 {p90}{unit}, most {most}{unit}"
+
+
+def _at_k(at: AtK | None) -> tuple[str, str]:
+    return ("–", "–") if at is None else (percent(at.value), interval(at))
 
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
-
-
-def _markdown_table(table: Table) -> str:
-    lines = [
-        f"## {_cell(table.title)}\n",
-        "| " + " | ".join(map(_cell, table.columns)) + " |",
-        "|" + "|".join(" --- " if number < table.labels else " ---: " for number, _ in enumerate(table.columns)) + "|",
-        *("| " + " | ".join(map(_cell, row)) + " |" for row in table.rows),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _cell(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("&", "&amp;").replace("<", "&lt;")
-    return escaped.replace("`", "\\`").replace("[", "\\[")

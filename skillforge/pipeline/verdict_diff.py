@@ -17,7 +17,7 @@ from skillforge.pipeline.grade import Judges, no_samples
 from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.judging import in_order, open_judging
 from skillforge.pipeline.observer import Observer
-from skillforge.pipeline.report import Table
+from skillforge.pipeline.tables import Table
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.rows import read_rows

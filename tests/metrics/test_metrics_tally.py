@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillforge.metrics.compact import Names
+from skillforge.metrics.compact import FewNames, Names
 from skillforge.metrics.estimators import maj_at_k, pass_at_k
+from skillforge.metrics.intervals import clustered_mean, wilson
 from skillforge.metrics.outcome import Outcome
 from skillforge.metrics.summary import AtK, Summary
 from skillforge.metrics.tally import Tally
@@ -54,10 +55,11 @@ def test_a_run_counted_by_hand() -> None:
     assert (summary.accuracy.method, summary.accuracy.n) == ("clustered", 2)
     assert summary.no_answer_rate == 1 / 5
     assert summary.error_rate == summary.truncation_rate == 1 / 6
-    assert summary.pass_at == {"1": AtK(1 / 3, 2, 0), "2": AtK(0.5, 2, 0), "3": AtK(1.0, 1, 1)}
+    at_k = {k: (at.value, at.problems, at.left_out) for k, at in summary.pass_at.items()}
+    assert at_k == {"1": (1 / 3, 2, 0), "2": (0.5, 2, 0), "3": (1.0, 1, 1)}
     # a at k=2: pairs {4, 4.0} right, {4, 5} and {4.0, 5} ties, so 2/3; b: never right.
     assert summary.maj_at["2"].value == pytest.approx(1 / 3)
-    assert summary.maj_at["3"] == AtK(1.0, 1, 1)
+    assert summary.maj_at["3"] == AtK(1.0, 1, 1, *wilson(1, 1) or ())
     assert summary.repeats.accuracy == {"0": 0.5, "1": 1.0, "2": 0.0}
     assert summary.repeats.mean == mean([0.5, 1, 0])
     assert summary.repeats.std == stdev([0.5, 1, 0])
@@ -90,6 +92,23 @@ def test_a_class_graded_both_ways_is_correct_by_majority() -> None:
     assert tallied(noisy[1:]).summary().maj_at["2"].value == 0.0
 
 
+def test_pass_and_majority_have_intervals_over_the_problems() -> None:
+    rights = {"a": 0, "b": 1, "c": 2, "d": 4}
+    run = [
+        outcome(problem, index, "correct" if index < right else "wrong", "1" if index < right else f"-{index}")
+        for problem, right in rights.items()
+        for index in range(4)
+    ]
+    summary = tallied(run).summary()
+    assert (summary.pass_at["1"].low, summary.pass_at["1"].high) == (summary.accuracy.low, summary.accuracy.high)
+    for at, values in ((summary.pass_at["2"], [0, 1 / 2, 5 / 6, 1]), (summary.maj_at["2"], [0, 1 / 4, 1 / 2, 1])):
+        expected = clustered_mean((value, 1) for value in values)
+        assert expected is not None and expected.interval is not None
+        assert (at.value, at.low, at.high) == pytest.approx((expected.mean, *expected.interval))
+    # With all samples a problem is solved or not: a proportion.
+    assert (summary.pass_at["4"].low, summary.pass_at["4"].high) == wilson(3, 4)
+
+
 def test_errors_never_count_against_the_model() -> None:
     good = [outcome(f"p{number}", 0, "correct" if number < 7 else "wrong", "1") for number in range(10)]
     failed = [outcome(f"q{number}", 0, "error") for number in range(30)]
@@ -97,7 +116,7 @@ def test_errors_never_count_against_the_model() -> None:
     assert with_errors.accuracy == alone.accuracy
     assert with_errors.accuracy.method == "wilson"
     assert with_errors.error_rate == 0.75
-    assert with_errors.pass_at["1"] == AtK(0.7, 10, 30)
+    assert with_errors.pass_at["1"] == AtK(0.7, 10, 30, with_errors.accuracy.low, with_errors.accuracy.high)
 
 
 def test_nothing_measured_is_none_and_plain_json() -> None:
@@ -228,6 +247,36 @@ def test_names_number_strings_in_order_of_first_arrival(texts: list[str]) -> Non
     names, expected = Names(), list(dict.fromkeys(texts))
     assert [names.number(text) for text in texts] == [expected.index(text) for text in texts]
     assert [names[number] for number in range(len(names))] == expected
+
+
+names_from_outside = st.lists(
+    st.sampled_from([f"reason {number:03}" for number in range(150)] + ["stop"]), max_size=400
+)
+
+
+@given(names_from_outside, st.randoms(use_true_random=False))
+def test_few_names_are_counted_and_the_rest_together_in_any_order(names: list[str], draw: object) -> None:
+    def counted(names: list[str]) -> dict[str, int]:
+        few = FewNames()
+        for name in names:
+            few.add(name)
+        return few.counts()
+
+    shuffled = list(names)
+    draw.shuffle(shuffled)  # type: ignore[attr-defined]
+    found = counted(names)
+    assert list(found.items()) == list(counted(shuffled).items())
+    assert sum(found.values()) == len(names)
+    assert all(names.count(name) == count for name, count in found.items() if name != FewNames.OTHER)
+    kept = set(sorted(set(names))[: FewNames.MOST])
+    assert set(found) - {FewNames.OTHER} == kept
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+
+
+def test_a_name_is_cut() -> None:
+    few = FewNames()
+    few.add("x" * 1000)
+    assert few.counts() == {"x" * FewNames.LONGEST: 1}
 
 
 def test_a_problem_costs_about_100_bytes() -> None:
