@@ -54,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     answers: dict[str, str] = {}
     """Question -> answer, for prompts that contain the question."""
 
+    executions: int = 0
+    """So many times an answer asks for Python code to be run before it ends."""
+
 
 class Message(msgspec.Struct):
     """A chat message of a request."""
@@ -86,6 +89,7 @@ class Model:
     def __init__(self, settings: Settings) -> None:
         self._name = settings.model
         self._answers = settings.answers
+        self._executions = settings.executions
 
     def reply(self, asked: Asked, chat: bool) -> bytes:
         """The body of a 200."""
@@ -109,7 +113,9 @@ class Model:
         """(answer, finish_reason, number of tokens); a token is a word with the space before it."""
         text = self._known(prompt) if self._answers else None
         if text is None:
-            text = _made_up(zlib.crc32(f"{asked.seed}\0{prompt}".encode("utf-8", "replace")))
+            number = zlib.crc32(f"{asked.seed}\0{prompt}".encode("utf-8", "replace"))
+            done = max(prompt.count(mark) for mark in OUTPUT_MARKS)
+            text = _with_code(number) if done < self._executions else _made_up(number)
         finish_reason = "stop"
         for stop in (asked.stop,) if isinstance(asked.stop, str) else asked.stop or ():
             text = text.partition(stop)[0]
@@ -130,6 +136,16 @@ def _made_up(number: int) -> str:
     start = number % len(STEPS)
     steps = [STEPS[(start + 3 * index) % len(STEPS)] for index in range(7)]
     return f"{' '.join(steps)}\nSo the answer is {number % 997}.\n#### {number % 997}"
+
+
+OUTPUT_MARKS = ("```output\n", "<llm-code-output>\n")
+
+
+def _with_code(number: int) -> str:
+    """A step, and code as both kinds of models mark it: the stop string ends it after the one that is meant."""
+    step = STEPS[number % len(STEPS)]
+    code = f"left = {number % 997}\nfor day in range(1, 8):\n    left += day\nprint(left)"
+    return f"{step}\n```python\n{code}\n```\n```output\n<llm-code>\n{code}\n</llm-code>"
 
 
 def _tokens(text: str) -> list[str]:
@@ -341,6 +357,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=preset.seed, help="of the faults")
     parser.add_argument("--status-for", nargs=2, action="append", default=[], metavar=("TEXT", "STATUS"))
     parser.add_argument("--max-concurrency", type=int, metavar="N", help="429 beyond")
+    parser.add_argument("--executions", type=int, default=0, metavar="N", help="blocks of code before an answer ends")
     parser.add_argument("--answers", type=Path, metavar="FILE.jsonl", help='lines {"question": ..., "answer": ...}')
     given = parser.parse_args()
     settings = Settings(
@@ -353,6 +370,7 @@ def main() -> None:
         status_for=tuple((text, int(status)) for text, status in given.status_for),
         max_concurrency=given.max_concurrency,
         answers=_read_answers(given.answers) if given.answers else {},
+        executions=given.executions,
     )
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(settings, given.host, given.port))

@@ -26,7 +26,7 @@ from skillforge.cli.display import print_tables
 from skillforge.cli.sandbox_bench import describe_machine, shown
 from skillforge.errors import SkillForgeError
 from skillforge.parts.sandbox import Execution, Sandbox, SandboxPool
-from skillforge.pipeline.report import Table
+from skillforge.pipeline.tables import Table
 from skillforge.registry import default_registry
 from skillforge.testing import sandbox_bench as figures
 from skillforge.testing.sandbox_bench import Figure

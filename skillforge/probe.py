@@ -130,7 +130,7 @@ def describe_part(part: Part, file: str | None) -> PartDescription:
 
 _FACT_FIELDS: Mapping[str, Sequence[str]] = {
     "benchmark": ("splits", "default_split", "default_prompt", "default_grader", "grader_options", "subset_fields"),
-    "prompt": ("stop", "code", "examples"),
+    "prompt": ("stop", "code", "loop", "examples"),
     "backend": ("default_for",),
     "model": (
         "embedded",
@@ -152,6 +152,8 @@ def _facts(part: Part) -> Iterator[tuple[str, Any]]:
         value = getattr(part, name, None)
         if name == "examples":
             value = len(value or ())
+        if name == "loop" and not getattr(part, "code", None):
+            continue
         if name == "default_sampling":
             value = {setting: getattr(value, setting) for setting in sorted(value.asked())} if value else None
         if value not in (None, (), {}, False):

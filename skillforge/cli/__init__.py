@@ -19,6 +19,7 @@ from skillforge.text import one_line, printable
 COMMANDS = {
     "eval": ("skillforge.cli.evaluate:evaluate", "Evaluate a model on a benchmark."),
     "grade": ("skillforge.cli.grade:grade", "Judge the samples of a run again, without a model."),
+    "vote": ("skillforge.cli.vote:vote", "Vote over the samples of a run: one answer a problem."),
     "report": ("skillforge.cli.report:report", "Show what runs came to."),
     "compare": ("skillforge.cli.compare:compare", "Compare two runs problem by problem."),
     "runs": ("skillforge.cli.runs:runs", "List the runs."),

@@ -99,21 +99,19 @@ def _given_settings(values: dict[str, Any], assignments: tuple[str, ...]) -> dic
 
 
 def _run(plan: Plan, path: Path, retry_errors: bool, as_json: bool, quiet: bool) -> int:
-    from skillforge.cli.display import ProgressDisplay, print_tables
+    from skillforge.cli.display import ProgressDisplay, print_report
     from skillforge.pipeline.evaluate import evaluate as run_evaluation
     from skillforge.pipeline.observer import Observer, Silent
-    from skillforge.pipeline.report import tables
 
     observer: Observer = Silent() if quiet else ProgressDisplay()
-    parts = f"model {plan.model.name}, backend {plan.backend.part.name}, prompt {plan.prompt.part.name}"
-    observer.note(f"{plan.benchmark.part.name}/{plan.split}: {parts}, grader {plan.grader.part.name} -> {path}")
+    observer.note(f"{plan.benchmark.part.name}/{plan.split}: {_parts(plan)} -> {path}")
     if plan.settings.model is None:
         observer.note(f"no --model given: this is the embedded model '{plan.model.name}'")
     summary = run_evaluation(plan, path, default_registry(), observer, retry_errors=retry_errors)
     if as_json:
         click.echo(msgspec.json.encode({"run": str(path), **msgspec.to_builtins(summary)}))
     else:
-        print_tables(tables([(path.name, RunDirectory.open(path).manifest, summary)]))
+        print_report([(path.name, RunDirectory.open(path).manifest, summary)])
         if not quiet:
             observer.note(f"all of it is in {path} (report.md, summary.json, samples.jsonl, verdicts.jsonl)")
     if not summary.error:
@@ -131,10 +129,26 @@ def _run(plan: Plan, path: Path, retry_errors: bool, as_json: bool, quiet: bool)
     return 3
 
 
+def _parts(plan: Plan) -> str:
+    """What works together, and which of it the model brought."""
+    own = " (the model's own)" if plan.settings.prompt is None and plan.prompt_is_the_models else ""
+    parts = [
+        f"model {plan.model.name}",
+        f"backend {plan.backend.part.name}",
+        f"prompt {plan.prompt.part.name}{own}",
+        f"grader {plan.grader.part.name}",
+    ]
+    if plan.code is not None:
+        parts.append(f"sandbox {plan.code.sandbox.part.name}")
+    if plan.voter is not None:
+        parts.append(f"voter {plan.voter.part.name} over {plan.repeats} samples")
+    return ", ".join(parts)
+
+
 def _show_plan(plan: Plan, as_json: bool) -> None:
     """What would happen, as text or JSON."""
     problems = plan.count_problems()
-    requests = problems * plan.settings.repeats
+    requests = problems * plan.repeats
     facts = {
         "settings": plan.resolved(),
         "first_request": plan.preview(),
@@ -155,7 +169,7 @@ def _show_plan(plan: Plan, as_json: bool) -> None:
     most = facts["completion_tokens_at_most"]
     completion = f"at most {most:,} completion tokens" if most else "completion tokens as the server limits them"
     click.echo(
-        f"# Expected\n{requests} requests ({problems} problems x {plan.settings.repeats}), about"
+        f"# Expected\n{requests} requests ({problems} problems x {plan.repeats}), about"
         f" {facts['prompt_tokens_about']:,} prompt tokens ({CHARACTERS_A_TOKEN} characters a token), {completion}."
         " Nothing was sent."
     )

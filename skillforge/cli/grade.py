@@ -9,11 +9,10 @@ import click
 import msgspec
 
 from skillforge.cli.declared import part_options
-from skillforge.cli.display import ProgressDisplay, print_tables
+from skillforge.cli.display import ProgressDisplay, print_report, print_tables
 from skillforge.errors import UsageError
 from skillforge.pipeline.explain import explain, explanation_tables
 from skillforge.pipeline.grade import grade as grade_run
-from skillforge.pipeline.report import tables
 from skillforge.pipeline.verdict_diff import VerdictDiff, diff_anew, diff_stored, diff_tables
 from skillforge.registry import default_registry
 from skillforge.runs.directory import RunDirectory
@@ -75,7 +74,7 @@ def grade(
     if as_json:
         click.echo(msgspec.json.encode({"run": str(run), **msgspec.to_builtins(summary)}))
     else:
-        print_tables(tables([(run.name, RunDirectory.open(run).manifest, summary)]))
+        print_report([(run.name, RunDirectory.open(run).manifest, summary)])
     return 3 if summary.error else 0
 
 

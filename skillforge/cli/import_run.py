@@ -8,12 +8,11 @@ from typing import Any
 import click
 
 from skillforge.cli.declared import declared_options, given
-from skillforge.cli.display import ProgressDisplay, print_tables
+from skillforge.cli.display import ProgressDisplay, print_report
 from skillforge.cli.evaluate import RUNS
 from skillforge.options import parse
 from skillforge.pipeline.import_run import ImportSettings
 from skillforge.pipeline.import_run import import_run as make_run
-from skillforge.pipeline.report import tables
 from skillforge.registry import default_registry
 from skillforge.runs.directory import RunDirectory, new_run_path
 
@@ -32,5 +31,5 @@ def import_run(file: Path, out: Path | None, **values: Any) -> int:
     settings = parse(ImportSettings, given(values), "--")
     path = out or new_run_path(RUNS, file.stem, settings.model)
     summary = make_run(file, settings, path, default_registry(), ProgressDisplay())
-    print_tables(tables([(path.name, RunDirectory.open(path).manifest, summary)]))
+    print_report([(path.name, RunDirectory.open(path).manifest, summary)])
     return 3 if summary.error else 0

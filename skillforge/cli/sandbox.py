@@ -26,8 +26,6 @@ COMMANDS = {
     "bench": ("skillforge.cli.sandbox_bench:bench", "Measure how fast and how small a sandbox is here."),
     "attack": ("skillforge.cli.sandbox_attack:attack", "Run hostile programs, and show which were contained."),
 }
-PREFERRED = "local"
-"""The sandbox that is used where none is named, if it is installed."""
 
 
 @click.group(cls=LazyGroup, built_in=COMMANDS, path="sandbox")
@@ -41,34 +39,23 @@ def sandbox_options(command: Command) -> Command:
         "-o", "assignments", multiple=True, metavar="sandbox.NAME=VALUE", help="An option of the sandbox."
     )(command)
     return click.option(
-        "--sandbox", "name", metavar="NAME", help=f"Sandbox. Default: {PREFERRED}, or the only one that is installed."
+        "--sandbox", "name", metavar="NAME", help="Sandbox. Default: local, or the only one that is installed."
     )(command)
 
 
 def choose_sandbox(name: str | None, assignments: Sequence[str]) -> tuple[Sandbox, PartOptions]:
     """The sandbox called `name`, or the default one, and its options as set by `assignments`."""
     from skillforge.parts.sandbox import Sandbox
+    from skillforge.pipeline.resolve import default_sandbox
     from skillforge.registry import default_registry
 
     values = part_options(assignments)
     if strange := values.keys() - {"sandbox"}:
         raise UsageError(f"'{strange.pop()}' is not used here", "set options of the sandbox: -o sandbox.NAME=VALUE")
-    part = default_registry().get("sandbox", name or _default_sandbox())
+    registry = default_registry()
+    part = registry.get("sandbox", name or default_sandbox(registry))
     assert isinstance(part, Sandbox)
     return part, parse(part.Options, values.get("sandbox", {}), "sandbox.")
-
-
-def _default_sandbox() -> str:
-    from skillforge.registry import default_registry
-
-    names = sorted({entry.name for entry in default_registry().entries("sandbox")})
-    if PREFERRED in names:
-        return PREFERRED
-    if len(names) == 1:
-        return names[0]
-    if names:
-        raise UsageError(f"{len(names)} sandboxes are installed", f"choose one with --sandbox: {', '.join(names)}")
-    raise UsageError("no sandbox is installed", f"install one, such as skillforge-{PREFERRED}-sandbox")
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from skillforge.errors import Interrupted, SkillForgeError
 from skillforge.metrics.summary import Summary
 from skillforge.metrics.tally import Tally
-from skillforge.parts.backend import Backend, Client
+from skillforge.metrics.votes import VoteSummary, summarise_votes
 from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.grader import Verdict
 from skillforge.parts.sample import Sample, SampleKey
+from skillforge.pipeline.elections import Elections
 from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.judging import Judging, in_order, open_judging, outcome_of, summarise
 from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.plan import Plan
 from skillforge.pipeline.report import write_summary
+from skillforge.pipeline.resolve import described
+from skillforge.pipeline.rollouts import Rollouts, open_rollouts
 from skillforge.pipeline.settings import stored
+from skillforge.pipeline.voting import open_voting
 from skillforge.registry import Registry
-from skillforge.rollout.dispatch import Dispatcher
-from skillforge.rollout.limiter import Limiter
+from skillforge.rollout.clock import Clock
+from skillforge.rollout.job import Job
 from skillforge.rollout.pool import run_pool
-from skillforge.rollout.single_turn import Job, single_turn
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.flushing import flushing
 from skillforge.runs.manifest import Manifest
 from skillforge.runs.rows import RowLog
+from skillforge.runs.votes import read_votes, vote_log
 
 UNJUDGED = 1000
 """Samples that may wait for their verdicts before new answers are taken in."""
@@ -94,6 +97,13 @@ def _ending(run: RunDirectory) -> Iterator[None]:
     run.save_manifest()
 
 
+class _Logs(NamedTuple):
+    """What is written while the run goes on; nothing is on disk before what it is about."""
+
+    samples: RowLog
+    verdicts: RowLog
+
+
 class _Stored:
     """What an earlier start of a run left."""
 
@@ -102,6 +112,8 @@ class _Stored:
         self.done: dict[str, int] = {}
         """Problem id -> bit mask of stored sample indices."""
         self.unjudged: set[SampleKey] = set()
+        self.voted: set[str] = set()
+        """Ids of the problems whose vote is stored and stands."""
 
     def add(self, sample: Sample) -> None:
         self.count += 1
@@ -126,10 +138,12 @@ class _Evaluation:
         with self._run.sample_log() as samples, self._run.verdict_log(samples) as verdicts:
             stored = self._take_stock(retry_errors)
             self._tell("skillforge_run_started", run=msgspec.to_builtins(self._run.manifest))
-            total = self._plan.count_problems() * self._plan.settings.repeats
+            problems = self._plan.count_problems()
+            total = problems * self._plan.repeats
             self._observer.started(f"{self._plan.benchmark.part.name}/{self._plan.split}", total, stored.count)
+            incomplete = stored.count < total and len(stored.voted) < problems
             try:
-                summary = run_interruptibly(lambda: self._complete(stored, stored.count < total, samples, verdicts))
+                summary = run_interruptibly(lambda: self._complete(stored, incomplete, _Logs(samples, verdicts)))
             finally:
                 self._observer.finished()
         write_summary(self._run, summary)
@@ -142,8 +156,10 @@ class _Evaluation:
         """Count what an earlier start of this run left."""
         stored = _Stored()
         judged = self._run.verdicts()
+        stored.voted.update(read_votes(self._run.path))
         for sample in self._run.samples():
             if sample.state == "error" and retry_errors:
+                stored.voted.discard(sample.problem.id)
                 continue
             stored.add(sample)
             verdict: Verdict | None = judged.get(sample.key)
@@ -154,63 +170,108 @@ class _Evaluation:
                 self._tally.add(outcome_of(sample, verdict, self._subset_fields))
         return stored
 
-    async def _complete(self, stored: _Stored, incomplete: bool, samples: RowLog, verdicts: RowLog) -> Summary:
+    async def _complete(self, stored: _Stored, incomplete: bool, logs: _Logs) -> Summary:
         """Judge what is stored without a verdict, ask for what is missing, and sum up."""
         grader, style = self._plan.grader, self._plan.prompt.part
         async with (
-            flushing(samples, verdicts),
+            flushing(*logs),
             open_judging(grader, style, self._registry, self._run.path) as judging,
+            self._elections(judging, logs) as elections,
         ):
             if stored.unjudged:
                 left = (sample for sample in self._run.samples() if sample.key in stored.unjudged)
                 async with contextlib.aclosing(in_order(judging, left)) as judged:
                     async for sample, verdict in judged:
-                        self._settle(sample, verdict, verdicts)
+                        self._settle(sample, verdict, logs)
+            if elections is not None:
+                self._recall(elections, stored, logs)
             if incomplete:
-                await self._ask(judging, stored.done, samples, verdicts)
-            return await summarise(self._tally, judging, self._run.manifest.wall_seconds)
+                await self._ask(judging, elections, stored.done, logs)
+            if elections is not None:
+                await elections.finish()
+            summary = await summarise(self._tally, judging, self._run.manifest.wall_seconds)
+            return msgspec.structs.replace(summary, vote=self._vote())
 
-    async def _ask(self, judging: Judging, done: dict[str, int], samples: RowLog, verdicts: RowLog) -> None:
-        backend: Backend = self._plan.backend.part
-        _allow_many_connections()
-        async with backend.open(self._plan.target, self._plan.backend.options) as client:
-            await client.check()
+    @contextlib.asynccontextmanager
+    async def _elections(self, judging: Judging, logs: _Logs) -> AsyncIterator[Elections | None]:
+        if self._plan.voter is None:
+            yield None
+            return
+        with vote_log(self._run.path, logs.verdicts) as votes:
+            async with (
+                flushing(votes),
+                open_voting(self._plan.voter, judging, self._registry, self._run.path) as voting,
+            ):
+                yield Elections(self._plan, voting, judging, votes, self._observer)
+
+    def _recall(self, elections: Elections, stored: _Stored, logs: _Logs) -> None:
+        """Let the samples that are stored take part in votes that are not held yet."""
+        for problem_id in stored.voted:
+            elections.close(problem_id)
+        if not stored.count:
+            return
+        logs.verdicts.flush()
+        verdicts = self._run.verdicts()
+        for sample in self._run.samples():
+            kept = stored.done.get(sample.problem.id, 0) >> sample.sample_index & 1
+            if kept and sample.problem.id in elections:
+                elections.recall(sample, verdicts[sample.key])
+
+    def _vote(self) -> VoteSummary | None:
+        if self._plan.voter is None:
+            return None
+        return summarise_votes(described(self._plan.voter), read_votes(self._run.path).values())
+
+    async def _ask(self, judging: Judging, elections: Elections | None, done: dict[str, int], logs: _Logs) -> None:
+        async with open_rollouts(self._plan) as rollouts:
             started = time.monotonic()
             try:
-                await self._roll_out(client, judging, done, samples, verdicts)
+                await self._roll_out(rollouts, judging, elections, done, logs)
             finally:
                 self._run.manifest.wall_seconds += time.monotonic() - started
 
     async def _roll_out(
-        self, client: Client, judging: Judging, done: dict[str, int], samples: RowLog, verdicts: RowLog
+        self,
+        rollouts: Rollouts,
+        judging: Judging,
+        elections: Elections | None,
+        done: dict[str, int],
+        logs: _Logs,
     ) -> None:
         """Ask for all that is missing; samples are judged on the side, and a bounded number waits for it."""
-        limiter = Limiter(self._plan.settings.concurrency or client.default_concurrency)
-        dispatcher = Dispatcher(client, limiter, self._plan.settings.retries)
         room = asyncio.Semaphore(UNJUDGED)
 
-        async def work(job: Job) -> Sample:
-            sample = await single_turn(job, self._plan.sampling, dispatcher)
-            samples.append(sample)
-            await room.acquire()
-            return sample
+        async def work(job: Job) -> tuple[Sample, Verdict | None] | None:
+            made: tuple[Sample, Verdict | None] | None
+            if elections is None:
+                made = await rollouts.make(job, Clock()), None
+            else:
+                made = await elections.make(job, rollouts)
+            if made is not None:
+                logs.samples.append(made[0])
+                await room.acquire()
+            return made
 
-        async def judge(sample: Sample) -> None:
-            verdict = await judging.judge(sample)
+        async def judge(sample: Sample, verdict: Verdict | None) -> None:
+            verdict = verdict or await judging.judge(sample)
             room.release()
-            self._settle(sample, verdict, verdicts)
-            self._observer.sample(sample, verdict, limiter.limit)
+            self._settle(sample, verdict, logs)
+            self._observer.sample(sample, verdict, rollouts.limiter.limit)
             self._tell("skillforge_sample_finished", sample=sample, verdict=verdict)
+            if elections is not None:
+                await elections.take(sample, verdict)
 
-        def finished(sample: Sample) -> None:
-            judged.create_task(judge(sample))
+        def finished(made: tuple[Sample, Verdict | None] | None) -> None:
+            if made is not None:
+                judged.create_task(judge(*made))
 
+        jobs = self._plan.jobs(done)
         with _first_fault():
             async with asyncio.TaskGroup() as judged:
-                await run_pool(self._plan.jobs(done), work, finished, limiter)
+                await run_pool(elections.wanted(jobs) if elections else jobs, work, finished, rollouts.limiter)
 
-    def _settle(self, sample: Sample, verdict: Verdict, log: RowLog) -> None:
-        log.append(VerdictRow.of(sample, verdict))
+    def _settle(self, sample: Sample, verdict: Verdict, logs: _Logs) -> None:
+        logs.verdicts.append(VerdictRow.of(sample, verdict))
         self._tally.add(outcome_of(sample, verdict, self._subset_fields))
 
     def _tell(self, event: str, **what: Any) -> None:
@@ -223,13 +284,6 @@ class _Evaluation:
         except Exception as error:
             self._faulty_events.add(event)
             self._observer.note(f"a plugin's {event} raised {type(error).__name__}: {error}; it is not called again")
-
-
-def _allow_many_connections() -> None:
-    """Raise the limit of open files as far as the system lets us: the usual 1024 is less than a server may take."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @contextlib.contextmanager

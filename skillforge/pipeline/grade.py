@@ -20,13 +20,14 @@ from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.judging import in_order, open_judging, outcome_of, summarise
 from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.report import write_summary
-from skillforge.pipeline.resolve import Chosen, choose_grader, judged_by
+from skillforge.pipeline.resolve import Chosen, choose_grader, described
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.flushing import flushing
 from skillforge.runs.manifest import Manifest, manifest_path
 from skillforge.runs.regrading import Regrading
 from skillforge.runs.rows import RowLog
+from skillforge.runs.votes import VOTES
 from skillforge.text import one_line
 
 
@@ -50,6 +51,9 @@ def grade(
         with regrading.log() as log, _kept(path):
             summary = _Grading(run, judges, registry, observer).run(regrading, log, total)
         _record_grader(run.manifest, judges.grader)
+        if (votes := path / VOTES).exists():
+            votes.unlink()
+            observer.note(f"its votes were held over the old verdicts; hold them again: skillforge vote {path}")
         write_summary(run, summary)
         run.save_manifest()
         regrading.finish()  # last: killed before, the same command has the verdicts still, and repeats the rest
@@ -173,7 +177,7 @@ def _record_grader(manifest: Manifest, grader: Chosen) -> None:
     manifest.plugins = {id: version for id, version in manifest.plugins.items() if id != manifest.resolved["grader"]}
     manifest.plugins[grader.id] = grader.version
     manifest.resolved["grader"] = manifest.settings["grader"] = grader.id
-    manifest.resolved["judged_by"] = judged_by(grader)
+    manifest.resolved["judged_by"] = described(grader)
     manifest.resolved["options"]["grader"] = options
     manifest.settings.setdefault("options", {})["grader"] = options
     manifest.identity.setdefault("options", {})["grader"] = {"id": grader.id, **identity(grader.options)}

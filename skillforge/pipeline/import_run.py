@@ -49,6 +49,10 @@ class ImportSettings(PartOptions, frozen=True, kw_only=True, omit_defaults=True)
     id_field: Annotated[
         str | None, Meta(description="Field with the problem's id. Default: the row's number, from 0.")
     ] = None
+    reward_field: Annotated[
+        str | None,
+        Meta(description="Field with the reward of the text, a number, or a list with one for each text."),
+    ] = None
     model: Annotated[str, Meta(description="Name of the model that wrote the texts, for reports.")] = "unknown"
     grader: Annotated[str | None, Meta(description="Grader. Default: the benchmark's own; required without one.")] = (
         None
@@ -135,7 +139,8 @@ def _samples(
         texts = list(_responses(row, settings.response))
         if not texts:
             raise row.malformed(f"there is no text in {' or '.join(settings.response)}")
-        for text in texts:
+        rewards = _rewards(row, settings.reward_field, len(texts))
+        for text, reward in zip(texts, rewards, strict=True):
             index = given.get(problem.id, 0)
             given[problem.id] = index + 1
             yield Sample(
@@ -144,6 +149,7 @@ def _samples(
                 problem=problem,
                 sample_index=index,
                 transcript=Transcript((Segment("prompt", problem.question), Segment("text", text))),
+                reward=reward,
             )
 
 
@@ -172,6 +178,18 @@ def _responses(row: Row, fields: Iterable[str]) -> Iterator[str]:
             if not isinstance(text, str):
                 raise row.malformed(f"field '{field}' holds {type(text).__name__}, not text")
             yield text
+
+
+def _rewards(row: Row, field: str | None, texts: int) -> list[float | None]:
+    """A reward for each text; one may stand in a list of its own."""
+    if field is None:
+        return [None] * texts
+    found = _field(row, field)
+    listed = found if isinstance(found, list) else [found]
+    rewards = [one[0] if isinstance(one, list) and len(one) == 1 else one for one in listed]
+    if len(rewards) != texts or any(isinstance(one, bool) or not isinstance(one, int | float) for one in rewards):
+        raise row.malformed(f"field '{field}' does not hold a number for each of {texts} texts")
+    return [float(one) for one in rewards]
 
 
 def _field(row: Row, path: str) -> Any:

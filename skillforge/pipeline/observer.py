@@ -17,6 +17,9 @@ class Observer(Protocol):
     def sample(self, sample: Sample, verdict: Verdict, in_flight: int | None) -> None:
         """One sample is stored and judged; `in_flight` is how many requests may be in flight now."""
 
+    def left_out(self, samples: int) -> None:
+        """So many samples are not made after all."""
+
     def note(self, text: str) -> None:
         """Something that the user should know, in one line."""
 
@@ -30,6 +33,8 @@ class Silent:
     def started(self, title: str, total: int, already_done: int) -> None: ...
 
     def sample(self, sample: Sample, verdict: Verdict, in_flight: int | None) -> None: ...
+
+    def left_out(self, samples: int) -> None: ...
 
     def note(self, text: str) -> None: ...
 

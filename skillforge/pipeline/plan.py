@@ -19,24 +19,30 @@ from skillforge.parts.grader import ModelGrader
 from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.transcript import Prompt
+from skillforge.parts.voter import ModelVoter, VotePlan
+from skillforge.pipeline.capabilities import refuse_incapable
+from skillforge.pipeline.code import find_code
 from skillforge.pipeline.model_judging import find_judge
 from skillforge.pipeline.resolve import (
     Chosen,
     choose,
     choose_backend,
     choose_grader,
+    choose_voter,
+    described,
     find_data_dir,
     find_few_shots,
     find_model,
     find_split,
-    judged_by,
     prompt_name,
     refuse_strange_kinds,
+    resolve_repeats,
     resolve_sampling,
 )
 from skillforge.pipeline.settings import EvalSettings, check_address, stored, without_credentials
+from skillforge.pipeline.voting import find_chooser
 from skillforge.registry import Registry
-from skillforge.rollout.single_turn import Job, sample_seed
+from skillforge.rollout.job import Job, sample_seed
 from skillforge.text import closest, one_line
 
 
@@ -60,12 +66,18 @@ class Plan:
             find_judge(self.grader.options, registry)
         self.backend = choose_backend(settings, self._model_part, registry)
         self.target = Target(self.model, settings.base_url)
-        self.sampling = resolve_sampling(settings, self._model_part, self.prompt)
+        self.voter = choose_voter(settings, registry)
+        if self.voter is not None and isinstance(self.voter.part, ModelVoter):
+            find_chooser(self.voter.options, registry)
+        self.vote: VotePlan = self.voter.part.plan(self.voter.options) if self.voter else VotePlan()
+        self.repeats = resolve_repeats(settings, self.voter, self.vote)
+        self.sampling = resolve_sampling(settings, self._model_part, self.prompt, self.repeats, self.vote)
+        self.code = find_code(settings, self.prompt, self.vote, registry)
         self.few_shots = find_few_shots(settings, self.prompt.part)
         self.source = DataSource(find_data_dir(settings.data_dir))
         self.first_problem = self._first_problem()
         self.first_prompt = self.render(self.first_problem)
-        self._refuse_incapable()
+        refuse_incapable(self.backend, self.sampling, self.first_prompt, self.code)
 
     # What will be asked -------------------------------------------------------------------------------------------
 
@@ -109,7 +121,7 @@ class Plan:
                     f"{self.benchmark.id}/{self.split} has two problems with the id '{problem.id}'", "tell its author"
                 )
             seen.add(mark)
-            missing = [index for index in range(self.settings.repeats) if not done.get(problem.id, 0) >> index & 1]
+            missing = [index for index in range(self.repeats) if not done.get(problem.id, 0) >> index & 1]
             if missing:
                 prompt = self.render(problem)
                 for index in missing:
@@ -133,7 +145,8 @@ class Plan:
         """What decides the results."""
         settings = identity(self.settings)
         return {
-            **{name: settings[name] for name in ("repeats", "limit", "ids", "shuffle")},
+            **{name: settings[name] for name in ("limit", "ids", "shuffle")},
+            "repeats": self.repeats,
             "benchmark": self.benchmark.id,
             "split": self.split,
             "model": self.model.name,
@@ -141,6 +154,7 @@ class Plan:
             "data": {read.name: read.sha256 for read in self.source.reads},
             "sampling": msgspec.to_builtins(self.sampling),
             "options": {kind: {"id": chosen.id, **identity(chosen.options)} for kind, chosen in self._chosen().items()},
+            **({"rollout": identity(self.code.loop)} if self.code else {}),
         }
 
     def resolved(self) -> dict[str, Any]:
@@ -157,12 +171,22 @@ class Plan:
             "prompt": self.prompt.id,
             "few_shots": len(self.few_shots),
             "grader": self.grader.id,
-            "judged_by": judged_by(self.grader),
-            "repeats": self.settings.repeats,
+            "judged_by": described(self.grader),
+            "repeats": self.repeats,
+            "sandbox": self.code and self.code.sandbox.id,
+            "voter": self.voter and self.voter.id,
             "concurrency": self.settings.concurrency,
             "data_dir": str(self.source.data_dir) if self.source.data_dir else None,
-            "options": {kind: msgspec.to_builtins(chosen.options) for kind, chosen in self._chosen().items()},
+            "options": {
+                **{kind: msgspec.to_builtins(chosen.options) for kind, chosen in self._chosen().items()},
+                **({"rollout": msgspec.to_builtins(self.code.loop)} if self.code else {}),
+            },
         }
+
+    @property
+    def prompt_is_the_models(self) -> bool:
+        """Whether the prompt style is the one that the model's package names for it."""
+        return self._model_part is not None and self.prompt.part.name == self._model_part.default_prompt
 
     def places(self) -> dict[str, str]:
         """The folders that were found, as settings that find them again from anywhere."""
@@ -174,7 +198,12 @@ class Plan:
         return {chosen.id: chosen.version for chosen in self._chosen().values()}
 
     def _chosen(self) -> dict[str, Chosen]:
-        return {"benchmark": self.benchmark, "prompt": self.prompt, "grader": self.grader, "backend": self.backend}
+        chosen = {"benchmark": self.benchmark, "prompt": self.prompt, "grader": self.grader, "backend": self.backend}
+        if self.code is not None:
+            chosen["sandbox"] = self.code.sandbox
+        if self.voter is not None:
+            chosen["voter"] = self.voter
+        return chosen
 
     def prompt_sha256(self) -> str:
         """Fingerprint of how a problem is asked: the rendering of a stand-in question, and the stop strings."""
@@ -188,21 +217,6 @@ class Plan:
         if first is None:
             raise UsageError(f"{self.benchmark.id}/{self.split} has no problems", "choose another --split")
         return first
-
-    def _refuse_incapable(self) -> None:
-        backend: Backend = self.backend.part
-        can = backend.capabilities(self.backend.options)
-        needed = self.sampling.asked() | {"text" if isinstance(self.first_prompt, str) else "chat"}
-        for name in sorted(needed - can):
-            if name in ("chat", "text"):
-                raise UsageError(
-                    f"the backend '{backend.name}' takes no {name} prompts", "choose another --prompt or --backend"
-                )
-            option = "--" + name.replace("_", "-")
-            raise UsageError(
-                f"the backend '{backend.name}' cannot do {option}",
-                f"leave it out, or see 'skillforge plugins show {backend.name}'",
-            )
 
     def _with_ids(self, problems: Iterable[Problem]) -> list[Problem]:
         wanted = dict.fromkeys(self.settings.ids)

@@ -17,11 +17,15 @@ from skillforge.parts.model import Model, ModelRef
 from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sampling import Sampling
+from skillforge.parts.voter import VotePlan
 from skillforge.pipeline.settings import EvalSettings, sampling_of
 from skillforge.registry import Registry
 from skillforge.text import closest
 
-KINDS_WITH_OPTIONS = ("benchmark", "prompt", "grader", "backend")
+KINDS_WITH_OPTIONS = ("benchmark", "prompt", "grader", "backend", "sandbox", "voter", "rollout")
+PREFERRED_SANDBOX = "local"
+"""The sandbox that is used where none is named, if it is installed."""
+
 DEFAULT_MAX_TOKENS = 1024
 DEFAULT_TEMPERATURE_OF_REPEATS = 0.7
 
@@ -37,10 +41,11 @@ class Chosen(msgspec.Struct, frozen=True):
 
 def choose(kind: str, name: str, settings: EvalSettings, registry: Registry) -> Chosen:
     """The part called `name`, with the options that the user set for its kind."""
-    return _choose(kind, name, settings.options.get(kind, {}), registry)
+    return choose_part(kind, name, settings.options.get(kind, {}), registry)
 
 
-def _choose(kind: str, name: str, values: Mapping[str, Any], registry: Registry) -> Chosen:
+def choose_part(kind: str, name: str, values: Mapping[str, Any], registry: Registry) -> Chosen:
+    """The part called `name`, with the options `values`."""
     entry = registry.find(kind, name)
     part = registry.get(kind, entry.id)
     return Chosen(part, entry.id, entry.version, parse(part.Options, values, f"{kind}."))
@@ -51,17 +56,18 @@ def choose_grader(name: str, values: Mapping[str, Any], benchmark: Benchmark | N
     entry = registry.find("grader", name)
     own = benchmark is not None and benchmark.default_grader in (entry.name, entry.id)
     defaults = benchmark.grader_options if benchmark and own else {}
-    return _choose("grader", name, {**defaults, **values}, registry)
+    return choose_part("grader", name, {**defaults, **values}, registry)
 
 
-def judged_by(grader: Chosen) -> str:
-    """The policy behind a score, for reports: `math 1.0, policy=strict`, with all options that are not at their defaults."""
+def described(chosen: Chosen) -> str:
+    """The policy behind a score or a vote, for reports: `math 1.0, policy=strict`, with the options that are not at their
+    defaults."""
     changed = [
-        f"{field.name}={_plain(getattr(grader.options, field.name))}"
-        for field in describe(type(grader.options))
-        if not field.operational and getattr(grader.options, field.name) != field.default
+        f"{field.name}={_plain(getattr(chosen.options, field.name))}"
+        for field in describe(type(chosen.options))
+        if not field.operational and getattr(chosen.options, field.name) != field.default
     ]
-    return ", ".join((f"{grader.part.name} {grader.version}", *changed))
+    return ", ".join((f"{chosen.part.name} {chosen.version}", *changed))
 
 
 def _plain(value: Any) -> str:
@@ -132,7 +138,7 @@ def backend_for(
     if name is None:
         name = own if own and not base_url else _default_backend("url" if base_url else "weights", registry)
     defaults = model.default_backend_options if model and name == own else {}
-    return _choose("backend", name, {**defaults, **values}, registry)
+    return choose_part("backend", name, {**defaults, **values}, registry)
 
 
 def _default_backend(purpose: str, registry: Registry) -> str:
@@ -146,17 +152,53 @@ def _default_backend(purpose: str, registry: Registry) -> str:
     return fitting[0]
 
 
-def resolve_sampling(settings: EvalSettings, model: Model | None, prompt: Chosen) -> Sampling:
-    """The user's sampling over the model's own over the general defaults, with the prompt style's stop strings added."""
+def default_sandbox(registry: Registry) -> str:
+    """The name of the sandbox that is used where none is named. Raises UsageError where that is not clear."""
+    names = sorted({entry.name for entry in registry.entries("sandbox")})
+    if PREFERRED_SANDBOX in names:
+        return PREFERRED_SANDBOX
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise UsageError(f"{len(names)} sandboxes are installed", f"choose one with --sandbox: {', '.join(names)}")
+    raise UsageError("no sandbox is installed", f"install one, such as skillforge-{PREFERRED_SANDBOX}-sandbox")
+
+
+def choose_voter(settings: EvalSettings, registry: Registry) -> Chosen | None:
+    """The voter that the user named."""
+    return choose("voter", settings.voter, settings, registry) if settings.voter else None
+
+
+def resolve_repeats(settings: EvalSettings, voter: Chosen | None, plan: VotePlan) -> int:
+    """Samples for each problem. Raises UsageError where a vote has none to choose from."""
+    if voter is None:
+        return settings.repeats
+    repeats = plan.samples or settings.repeats
+    if settings.repeats not in (1, repeats):
+        raise UsageError(
+            f"--repeats {settings.repeats} and the voter '{voter.part.name}', which votes on {repeats} samples, exclude"
+            " each other",
+            "leave --repeats out, and set the voter's own option",
+        )
+    if repeats == 1:
+        raise UsageError(f"the voter '{voter.part.name}' has one sample of each problem to vote on", "raise --repeats")
+    return repeats
+
+
+def resolve_sampling(
+    settings: EvalSettings, model: Model | None, prompt: Chosen, repeats: int, plan: VotePlan
+) -> Sampling:
+    """The user's sampling over the vote's over the model's own over the general defaults, with the style's stop strings."""
     style: PromptStyle = prompt.part
     usual = Sampling(
         max_tokens=DEFAULT_MAX_TOKENS,
-        temperature=0.0 if settings.repeats == 1 else DEFAULT_TEMPERATURE_OF_REPEATS,
+        temperature=0.0 if repeats == 1 else DEFAULT_TEMPERATURE_OF_REPEATS,
     )
-    wanted = sampling_of(settings).over(model.default_sampling if model else Sampling()).over(usual)
+    own = plan.sampling.over(model.default_sampling if model else Sampling())
+    wanted = sampling_of(settings).over(own).over(usual)
     wanted = msgspec.structs.replace(wanted, **dict.fromkeys(settings.leave_out))
-    if settings.repeats > 1 and wanted.temperature == 0:
-        raise UsageError("--repeats above 1 with temperature 0 gives the same answer each time", "raise --temperature")
+    if repeats > 1 and wanted.temperature == 0:
+        raise UsageError("several samples with temperature 0 are the same answer each time", "raise --temperature")
     stop = dict.fromkeys((*wanted.stop, *style.stop_strings(prompt.options)))
     return msgspec.structs.replace(wanted, stop=tuple(stop))
 

@@ -36,6 +36,15 @@ class EvalSettings(Sampling, frozen=True, kw_only=True, omit_defaults=True):
     )
     few_shots: Annotated[int, Meta(ge=0, description="Worked examples to show, from the prompt style.")] = 0
     grader: Annotated[str | None, Meta(description="Grader. Default: the benchmark's own.")] = None
+    sandbox: Annotated[
+        str | None,
+        Meta(
+            description="Sandbox, for prompt styles whose models run code. Default: local, or the only one installed."
+        ),
+    ] = None
+    voter: Annotated[
+        str | None, Meta(description="Voter that makes one answer of the samples of a problem, such as majority.")
+    ] = None
     repeats: Annotated[
         int, Meta(ge=1, le=4096, description="Samples for each problem; above 1 gives pass@k and maj@k.")
     ] = 1
@@ -71,7 +80,10 @@ class EvalSettings(Sampling, frozen=True, kw_only=True, omit_defaults=True):
     ] = ()
     options: Annotated[
         dict[str, dict[str, Any]],
-        Meta(description="A part's own options: -o KIND.NAME=VALUE, such as -o backend.timeout=30."),
+        Meta(
+            description="A part's own options: -o KIND.NAME=VALUE, such as -o backend.timeout=30; -o rollout.NAME=VALUE "
+            "sets the budgets and rules under which code is run."
+        ),
     ] = {}
 
 

@@ -8,7 +8,7 @@ import time
 
 import msgspec
 
-from skillforge.errors import BackendUnusable, RequestFailed, RequestRefused, SkillForgeError
+from skillforge.errors import BackendUnusable, ContextOverflow, RequestFailed, RequestRefused, SkillForgeError
 from skillforge.parts.backend import Client, Completion, Request
 from skillforge.rollout.limiter import Limiter
 from skillforge.text import one_line
@@ -49,7 +49,8 @@ class Dispatcher:
     async def complete(self, request: Request) -> Answer:
         """One completion, tried up to `retries` times more.
 
-        Raises GaveUp where this request has failed for good, and BackendUnusable where no request can succeed.
+        Raises ContextOverflow where the prompt is too long, GaveUp where this request has failed for good otherwise, and
+        BackendUnusable where no request can succeed.
         """
         attempt, first_failed = 0, float("inf")
         while True:
@@ -57,6 +58,8 @@ class Dispatcher:
             sent = time.monotonic()
             try:
                 completion = await self._client.complete(request)
+            except ContextOverflow:
+                raise
             except RequestRefused as error:
                 raise GaveUp(str(error), attempt) from error
             except BackendUnusable as error:

@@ -16,7 +16,7 @@ from skillforge.pipeline.observer import Silent
 from skillforge.pipeline.plan import Plan
 from skillforge.pipeline.settings import EvalSettings
 from skillforge.registry import default_registry
-from skillforge.rollout.single_turn import sample_seed
+from skillforge.rollout.job import sample_seed
 
 pytestmark = pytest.mark.usefixtures("scripted")
 

@@ -17,14 +17,15 @@ from skillforge.probe import probe, take_stock
 from skillforge.registry import PartEntry, Registry
 
 GOOD = """
-from skillforge import Voter, hookimpl
+from skillforge import Vote, Voter, hookimpl
 SKILLFORGE_CONTRACT = 1
 
 class Good(Voter):
     name = "{name}"
     summary = "works: {name}"
-    def vote(self, samples, answers, group, options):
-        return next((answer for answer in answers if answer is not None), None)
+    def vote(self, ballots, options):
+        given = [(at, ballot.answer) for at, ballot in enumerate(ballots) if ballot.answer is not None]
+        return Vote(answer=given[0][1], supporters=(given[0][0],)) if given else None
 
 @hookimpl
 def skillforge_voter():

@@ -20,8 +20,9 @@ from skillforge import (
 )
 from skillforge.rollout import dispatch
 from skillforge.rollout.dispatch import Answer, Dispatcher, GaveUp
+from skillforge.rollout.job import Job, sample_seed
 from skillforge.rollout.limiter import Limiter
-from skillforge.rollout.single_turn import Job, sample_seed, single_turn
+from skillforge.rollout.single_turn import single_turn
 
 GOOD = Completion(text="4", reasoning="2+2", finish_reason="stop", prompt_tokens=3, completion_tokens=1)
 REQUEST = Request("2+2=", Sampling(), 7)

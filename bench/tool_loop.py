@@ -1,0 +1,94 @@
+"""The tool loop at work: rollouts that run code, against a mock server that takes 100 ms a turn.
+
+    python bench/tool_loop.py [--rollouts 2000] [--executions 3] [--concurrency 256]
+
+The whole command `skillforge eval`, start-up included, everything stored and graded, in the sandbox `local`; once with a
+session for each rollout (prompt style openmath), once with a fresh process for each block (numina-tir). The ideal is what the
+slower of the two others takes alone: the server (turns × 100 ms / concurrency), or the sandbox, which runs the same
+sessions and blocks without a model in the same run, as many at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from common import Measured, evaluation, measure, mock_server, parse_arguments, require, write_problems
+
+LATENCY = 0.1
+CODE = "left = 5\nfor day in range(1, 8):\n    left += day\nprint(left)"
+STYLES = (("openmath", False), ("numina-tir", True))
+
+
+def main() -> None:
+    given = parse_arguments(__doc__, rollouts=2000, executions=3, concurrency=256)
+    for style, fresh in STYLES:
+        server = given.rollouts * (given.executions + 1) * LATENCY / given.concurrency
+        sandbox = asyncio.run(_sandbox_alone(given.rollouts, given.executions, given.concurrency, fresh))
+        with (
+            tempfile.TemporaryDirectory() as name,
+            mock_server("--latency", str(LATENCY), "--executions", str(given.executions)) as base_url,
+        ):
+            folder = Path(name)
+            write_problems(folder, given.rollouts)
+            out = folder / "run"
+            options = ("--prompt", style, "--concurrency", str(given.concurrency), "-o", "rollout.max_executions=3")
+            options += ("-o", f"sandbox.sessions={given.concurrency}")
+            ours = require(measure(evaluation(folder, base_url, out, *options), terminal=True))
+            _report(style, ours, server, sandbox, out, given.rollouts, given.executions)
+    left = [path.name for path in Path("/dev/shm").glob("skillforge*")]
+    print(f"left over: {_children()} processes of this one, {len(left)} files in shared memory")
+
+
+async def _sandbox_alone(rollouts: int, executions: int, concurrency: int, fresh: bool) -> float:
+    """Seconds that the sandbox takes for the same sessions and blocks."""
+    from skillforge.registry import Registry
+
+    sandbox = Registry().get("sandbox", "local")
+    async with sandbox.open(sandbox.Options(sessions=concurrency)) as pool:  # type: ignore[attr-defined]
+        await pool.run_once("1", 10)
+        left = iter(range(rollouts * executions if fresh else rollouts))
+
+        async def work() -> None:
+            for _ in left:
+                async with pool.session() as session:
+                    for _ in range(1 if fresh else executions):
+                        if (await session.run(CODE, 10)).status != "ok":
+                            sys.exit("the sandbox failed")
+
+        started = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(concurrency)))
+        return time.perf_counter() - started
+
+
+def _report(
+    style: str, ours: Measured, server: float, sandbox: float, out: Path, rollouts: int, executions: int
+) -> None:
+    samples = [json.loads(line) for line in (out / "samples.jsonl").read_bytes().splitlines()]
+    outputs = [part for sample in samples for part in sample["transcript"]["segments"] if part["kind"] == "output"]
+    good = sum(part.get("status") == "ok" for part in outputs)
+    if (len(samples), len(outputs), good) != (rollouts, rollouts * executions, rollouts * executions):
+        sys.exit(f"{style}: {len(samples)} samples, {len(outputs)} outputs, {good} of them ok")
+    summary = json.loads((out / "summary.json").read_bytes())
+    if summary["error"]:
+        sys.exit(f"{style}: {summary['error']} samples in error")
+    ideal = max(server, sandbox)
+    model = sum(sample["latency"] for sample in samples)
+    code = sum(part["seconds"] for part in outputs)
+    print(f"{style}: {ours.wall:.1f} s, {ours.cpu:.1f} s of CPU (sandbox included), {ours.peak_mb:.0f} MB")
+    alone = f"server alone {server:.1f} s, sandbox alone {sandbox:.1f} s"
+    print(f"  ideal {ideal:.1f} s ({alone}): {100 * ideal / ours.wall:.0f} % of it reached")
+    print(f"  a rollout: model {model / rollouts:.2f} s, code {1000 * code / rollouts:.1f} ms in {executions} blocks")
+
+
+def _children() -> int:
+    return len(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""The tool loop: the model writes, its code runs, it reads the output and goes on, under budgets.
+
+Each sample goes at its own pace: there are no rounds in which one waits for another. What ends a sample stands in its
+`finish_reason`: what the server said of the last turn (`stop`), or
+
+- `length`: its tokens, or the model's context, are used up
+- `executions`: it asked for code to be run once more than it may
+- `time`: its time is over
+- `code-error`: its code failed, and the rules say that this ends it
+- `unclosed-code`: it ended within a block of code
+- `invented-output`: it wrote an output itself, where no code stood before
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from skillforge.errors import ContextOverflow
+from skillforge.parts.backend import Request
+from skillforge.parts.code import CodeProtocol
+from skillforge.parts.sample import Sample
+from skillforge.parts.sampling import Sampling
+from skillforge.rollout.clock import Clock, TimeUp
+from skillforge.rollout.code_runner import CodeRunner, Tools
+from skillforge.rollout.conversation import Block, conversation
+from skillforge.rollout.dispatch import Answer, Dispatcher, GaveUp
+from skillforge.rollout.job import Job, later_seed
+
+
+async def tool_loop(job: Job, sampling: Sampling, dispatcher: Dispatcher, tools: Tools, clock: Clock) -> Sample:
+    """The finished sample of `job`; one that failed for good has state `error`, with what was written until then.
+
+    Raises BackendUnusable where no request, and SandboxUnusable where no code can succeed.
+    """
+    async with CodeRunner(tools) as runner:
+        return await _Rollout(job, sampling, dispatcher, tools, runner).run(clock)
+
+
+LEAST_ROOM = 16
+"""Tokens below which a turn is not worth asking for, where a server says "too long" and not by how much."""
+
+
+class _Rollout:
+    """One sample on its way."""
+
+    def __init__(self, job: Job, sampling: Sampling, dispatcher: Dispatcher, tools: Tools, runner: CodeRunner) -> None:
+        self._job = job
+        self._dispatcher = dispatcher
+        self._protocol = tools.protocol
+        self._loop = tools.loop
+        self._runner = runner
+        self._talk = conversation(job.prompt, tools.protocol, tools.loop)
+        stop = dict.fromkeys((*sampling.stop, *self._talk.stop))
+        self._sampling = msgspec.structs.replace(sampling, stop=tuple(stop))
+        self._executions = 0
+        self._turns = 0
+        self._spent = _Spent()
+
+    async def run(self, clock: Clock) -> Sample:
+        try:
+            async with clock.watching(self._loop.wall_time):
+                finish_reason = await self._take_turns()
+        except TimeUp:
+            finish_reason = "time"
+        except (ContextOverflow, GaveUp) as error:
+            return self._job.failed(error, tuple(self._talk.segments), self._spent.attempts)
+        return self._job.sample(tuple(self._talk.segments), finish_reason=finish_reason, **self._spent.facts())
+
+    async def _take_turns(self) -> str | None:
+        """Turn after turn, until something ends the sample: what this was."""
+        while True:
+            if (room := self._room()) == 0:
+                return "length"
+            try:
+                answer = await self._ask(room)
+            except ContextOverflow:
+                if self._turns == 0:
+                    raise
+                return "length"
+            turn = self._talk.read(answer.completion)
+            self._talk.add_turn(turn, answer.latency, answer.completion.completion_tokens)
+            self._turns += 1
+            if not turn.blocks:
+                return turn.finish_reason
+            if (ended := await self._run_all(turn.blocks)) is not None:
+                return ended
+
+    def _room(self) -> int | None:
+        """Tokens that the next turn may have; None where nothing limits them."""
+        limits = [self._loop.turn_tokens]
+        if self._sampling.max_tokens is not None:
+            limits.append(max(0, self._sampling.max_tokens - self._spent.completion_tokens))
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    async def _ask(self, room: int | None) -> Answer:
+        """The next turn; with fewer tokens where the context has not enough room for all. Raises ContextOverflow, GaveUp."""
+        prompt, seed = self._talk.next_prompt(), later_seed(self._job.seed, self._turns)
+        request = Request(
+            prompt, self._sampling, seed, self._talk.tools, whole=isinstance(self._protocol, CodeProtocol)
+        )
+        while True:
+            sampling = msgspec.structs.replace(self._sampling, max_tokens=room)
+            try:
+                answer = await self._dispatcher.complete(msgspec.structs.replace(request, sampling=sampling))
+            except ContextOverflow as error:
+                less = _less_room(room, error.room)
+                if less is None:
+                    raise
+                room = less
+            else:
+                self._spent.add(answer)
+                return answer
+
+    async def _run_all(self, blocks: tuple[Block, ...]) -> str | None:
+        """Run what a turn asks for. Returns what ends the sample, if something does."""
+        if self._executions >= self._loop.max_executions:
+            return "executions"
+        failed = False
+        for block in blocks:
+            failed |= not await self._run(block)
+        if failed and self._loop.on_error == "stop":
+            return "code-error"
+        if self._executions >= self._loop.max_executions and not self._loop.last_turn:
+            return "executions"
+        return None
+
+    async def _run(self, block: Block) -> bool:
+        """Run one block and show its output; whether it went well. One that may not be run is answered with why.
+
+        A call with a fault counts as an execution: a model that never gets it right comes to an end.
+        """
+        if self._executions >= self._loop.max_executions:
+            return self._refuse(block, "Error: not run, there are no executions left.")
+        self._executions += 1
+        if block.fault is not None:
+            return self._refuse(block, block.fault)
+        execution = await self._runner.run(block.code)
+        if execution.status == "sandbox-error":
+            raise GaveUp(f"the sandbox failed: {execution.detail or 'without saying why'}", 1)
+        shown = self._runner.shown(execution)
+        seconds = round(execution.seconds, 6)
+        self._talk.add_output(block, shown, self._left, status=execution.status, seconds=seconds)
+        return execution.status == "ok"
+
+    def _refuse(self, block: Block, fault: str) -> bool:
+        self._talk.add_output(block, fault, self._left, status="error")
+        return False
+
+    @property
+    def _left(self) -> int:
+        return self._loop.max_executions - self._executions
+
+
+def _less_room(room: int | None, left: int | None) -> int | None:
+    """Tokens to ask for where `room` were too many: what is `left`, as far as the server tells; None to give up."""
+    if left is not None:
+        return left if left > 0 and (room is None or left < room) else None
+    half = (room or 0) // 2
+    return half if half >= LEAST_ROOM else None
+
+
+class _Spent:
+    """What the turns of a sample took together."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.completion_tokens = 0
+        self._prompt_tokens = 0
+        self._counted = True
+        self._latency = 0.0
+        self._logprobs: list[dict[str, object]] | None = None
+
+    def add(self, answer: Answer) -> None:
+        completion = answer.completion
+        self.attempts += answer.attempts
+        self._latency += answer.latency
+        self._counted &= completion.completion_tokens is not None and completion.prompt_tokens is not None
+        self.completion_tokens += completion.completion_tokens or 0
+        self._prompt_tokens += completion.prompt_tokens or 0
+        if completion.logprobs is not None:
+            self._logprobs = (self._logprobs or []) + completion.logprobs
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "prompt_tokens": self._prompt_tokens if self._counted else None,
+            "completion_tokens": self.completion_tokens if self._counted else None,
+            "logprobs": self._logprobs,
+            "latency": round(self._latency, 6),
+            "attempts": self.attempts,
+        }
