@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
@@ -26,6 +27,15 @@ class Request(msgspec.Struct, frozen=True):
     tools: tuple[ToolProtocol, ...] = ()
     """Functions that the model may call, for a backend capable of `tools`."""
 
+    prompt_ids: tuple[int, ...] | None = None
+    """The prompt as token ids, which are sent in place of `prompt`, to a backend capable of `token_ids`."""
+
+    return_ids: bool = False
+    """Whether the completion is to have its `token_ids`, from a backend capable of `token_ids`."""
+
+    schema: str | None = None
+    """JSON schema, as JSON, that the answer must follow, for a backend capable of `schema`."""
+
     whole: bool = False
     """Whether private reasoning stays in the completion's text, where a tool loop has to send all of it again."""
 
@@ -48,6 +58,10 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    token_ids: tuple[int, ...] | None = None
+    first_token: float | None = None
+    """Seconds from sending the request to the first piece of the answer, where that is told."""
+
     logprobs: list[dict[str, object]] | None = None
     """Per generated token: `{"token": str, "logprob": float, "top": {token: logprob}}`."""
 
@@ -72,9 +86,23 @@ class Client(ABC):
         found out is not an error.
         """
 
+    async def ready(self) -> bool:
+        """Whether requests are taken now, found out in a moment: what a server that was lost is asked until it is back."""
+        return True
+
+    async def models(self) -> Sequence[str]:
+        """The names of the models that are served; empty where that is not told."""
+        return ()
+
+    async def context_length(self) -> int | None:
+        """Tokens of prompt and answer together that the model takes; None where that is not told."""
+        return None
+
     @abstractmethod
-    async def complete(self, request: Request) -> Completion:
+    async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """Make one completion, once: retries and concurrency are the caller's.
+
+        `on_text` is told each further piece of the answer while it comes, by a backend capable of `stream`.
 
         Raises RequestFailed (can pass), RequestRefused (permanent, this request only; ContextOverflow where the prompt is
         too long), BackendUnusable (permanent, every request) or UsageError (what is asked cannot be sent at all, such as
@@ -96,7 +124,8 @@ class Backend(Part):
         """What requests may ask for; the rest is refused before a run starts.
 
         `chat` and `text` prompts, `continue` (a chat prompt that ends with an assistant's message), `tools` (calls of
-        functions), and names of Sampling fields.
+        functions), `stream` (the answer in pieces), `token_ids` (in and out), `schema` (structured answers), and names of
+        Sampling fields.
         """
         raise NotImplementedError
 

@@ -60,7 +60,7 @@ class ToolLoop(PartOptions, frozen=True, kw_only=True):
     """Budgets and rules of the tool loop. A prompt style brings those that its models were trained with."""
 
     max_executions: Annotated[
-        int, Meta(ge=0, description="Blocks of code that are run for one sample; 0 runs none.")
+        int, Meta(ge=0, description="Blocks of code, or calls, of one sample that are run; 0 runs none.")
     ] = 6
     last_turn: Annotated[
         bool,

@@ -32,7 +32,9 @@ class Sampling(PartOptions, frozen=True, kw_only=True, omit_defaults=True):
     ] = None
     max_tokens: Annotated[
         Annotated[int, Meta(ge=1)] | None,
-        Meta(description="Most tokens to generate for one sample. Default: 1024, or the model's own."),
+        Meta(
+            description="Most tokens to generate for one sample. Default: the model's own, else 1024, or 4096 with code."
+        ),
     ] = None
     stop: Annotated[tuple[str, ...], Meta(description="End the answer before this text; repeatable.")] = ()
     seed: Annotated[

@@ -42,7 +42,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """`repr` of the cell's last expression, unless it is None; cut at a limit."""
 
     detail: str = ""
-    """More on the status in a few words, such as `SIGSEGV`, `exit code 3` or the limit that was reached."""
+    """More on the status in a few words, such as `SIGSEGV` or the limit that was reached; `exit code N` of an exit."""
 
     late_output: str = ""
     """What threads and processes of earlier cells wrote since the cell before this one had ended."""
@@ -52,6 +52,11 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
     waited: float = 0.0
     """Seconds spent before that on waiting for an interpreter."""
+
+    @property
+    def fine(self) -> bool:
+        """Whether the code ended without a fault; `exit()` without a code, or with 0, is none."""
+        return self.status == "ok" or (self.status == "exit" and self.detail == "exit code 0")
 
     @property
     def shown(self) -> str:

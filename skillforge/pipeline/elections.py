@@ -56,6 +56,13 @@ class Elections:
         if sample.problem.id in self:
             self._of(sample.problem).recall((sample, verdict))
 
+    async def settle(self) -> None:
+        """Hold the votes that are decided by what was recalled."""
+        for election in list(self._open.values()):
+            if election.judged and await self._decided(election):
+                election.end()
+                await self._hold(election)
+
     def wanted(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """Those of `jobs` that can still change a vote, as it stands when each one is drawn."""
         for job in jobs:
@@ -152,7 +159,7 @@ class Election:
         """Whether no further sample is to begin."""
 
         self.early = False
-        self.tokens = 0
+        self.tokens: int | None = 0
         self.clock = Clock()
         self._samples = plan.repeats
         self._seconds, self._spare_seconds = plan.vote.seconds, plan.vote.spare_seconds
@@ -171,12 +178,12 @@ class Election:
 
     def recall(self, judged: Judged) -> None:
         self._add(judged)
-        self.tokens += judged[0].completion_tokens or 0
+        self._count(judged[0])
 
     def take(self, judged: Judged) -> None:
         self.pending -= 1
         self._add(judged)
-        self.tokens += judged[0].completion_tokens or 0
+        self._count(judged[0])
 
     def _add(self, judged: Judged) -> None:
         self.judged.append(judged)
@@ -184,7 +191,13 @@ class Election:
 
     def discard(self, sample: Sample) -> None:
         """An attempt does not count, and is begun anew."""
-        self.tokens += sample.completion_tokens or 0
+        self._count(sample)
+
+    def _count(self, sample: Sample) -> None:
+        if self.tokens is None or sample.completion_tokens is None:
+            self.tokens = None
+        else:
+            self.tokens += sample.completion_tokens
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:

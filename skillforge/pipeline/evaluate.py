@@ -185,6 +185,7 @@ class _Evaluation:
                         self._settle(sample, verdict, logs)
             if elections is not None:
                 self._recall(elections, stored, logs)
+                await elections.settle()
             if incomplete:
                 await self._ask(judging, elections, stored.done, logs)
             if elections is not None:

@@ -43,6 +43,7 @@ from skillforge.pipeline.settings import EvalSettings, check_address, stored, wi
 from skillforge.pipeline.voting import find_chooser
 from skillforge.registry import Registry
 from skillforge.rollout.job import Job, sample_seed
+from skillforge.rollout.tool_loop import first_request
 from skillforge.text import closest, one_line
 
 
@@ -137,6 +138,8 @@ class Plan:
         backend: Backend = self.backend.part
         seed = sample_seed(self.sampling.seed, self.first_problem.id, 0)
         request = Request(self.first_prompt, self.sampling, seed)
+        if self.code is not None:
+            request = first_request(self.first_prompt, self.sampling, seed, self.code.protocol, self.code.loop)
         return backend.preview(request, self.target, self.backend.options)
 
     # What run.json says -------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ PREFERRED_SANDBOX = "local"
 """The sandbox that is used where none is named, if it is installed."""
 
 DEFAULT_MAX_TOKENS = 1024
+DEFAULT_MAX_TOKENS_WITH_CODE = 4096
 DEFAULT_TEMPERATURE_OF_REPEATS = 0.7
 
 
@@ -190,8 +191,9 @@ def resolve_sampling(
 ) -> Sampling:
     """The user's sampling over the vote's over the model's own over the general defaults, with the style's stop strings."""
     style: PromptStyle = prompt.part
+    code = style.code_protocol(prompt.options) is not None
     usual = Sampling(
-        max_tokens=DEFAULT_MAX_TOKENS,
+        max_tokens=DEFAULT_MAX_TOKENS_WITH_CODE if code else DEFAULT_MAX_TOKENS,
         temperature=0.0 if repeats == 1 else DEFAULT_TEMPERATURE_OF_REPEATS,
     )
     own = plan.sampling.over(model.default_sampling if model else Sampling())

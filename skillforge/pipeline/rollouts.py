@@ -38,7 +38,7 @@ class Rollouts:
         """
         code = self._plan.code
         if code is None or self._pool is None:
-            return await single_turn(job, self._plan.sampling, self._dispatcher)
+            return await single_turn(job, self._plan.sampling, self._dispatcher, clock)
         prompt = self._plan.prompt
         tools = Tools(code.protocol, loop or code.loop, prompt.part, prompt.options, self._pool)
         return await tool_loop(job, self._plan.sampling, self._dispatcher, tools, clock)

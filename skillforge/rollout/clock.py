@@ -18,7 +18,8 @@ class Clock:
         """Let all end at `when`, also what runs now."""
         self._when = when
         for timeout in self._running:
-            timeout.reschedule(when)
+            if not timeout.expired():  # what ends already cannot be moved
+                timeout.reschedule(when)
 
     @contextlib.asynccontextmanager
     async def watching(self, seconds: float | None) -> AsyncIterator[None]:

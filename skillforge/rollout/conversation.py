@@ -116,12 +116,15 @@ class TextConversation(Conversation):
         text = completion.text
         if self._loop.invented_output == "keep":
             return text.removesuffix(self._protocol.stop) if self._marks.written else text, False
-        at = text.find(self._marks.output_name)
+        stop, at = self._protocol.stop, text.find(self._marks.output_name)
         if at < 0:
-            opened = self._marks.written and completion.stop == self._protocol.stop and self._open_end(text)[0] is None
-            return text, bool(opened)
-        kept_by_server = text.endswith(self._protocol.stop) and at + len(self._protocol.stop) >= len(text)
-        return text[:at], not kept_by_server
+            invented, opened = False, completion.stop == stop
+        else:
+            opened = text.endswith(stop) and len(text) - at <= len(stop)  # the server keeps the stop string
+            invented, text = not opened, text[:at]
+        if self._marks.written and opened:  # an output that is asked for, unless there is no code before it
+            invented = self._open_end(text)[0] is None
+        return text, invented
 
     def _open_end(self, text: str) -> tuple[str | None, bool]:
         """The code that `text` ends with, and whether its block is closed; None where something else follows it."""
@@ -139,19 +142,18 @@ class TextConversation(Conversation):
 
     def _asking(self, text: str, closed: bool) -> list[Segment]:
         """`text` as segments, the last of which is code with all that stands before its output."""
-        protocol, marks = self._protocol, self._marks
+        code_end, written = self._protocol.code_end, self._marks.written
+        segments = written_segments(text, self._protocol)
+        behind = segments.pop().exact if segments[-1].kind == "text" else ""  # white space
         if not closed:
-            line_ends = text.endswith("\n") or marks.written == ""
-            text += protocol.code_end if line_ends else f"\n{protocol.code_end}"
-        elif protocol.trim or not marks.written:
-            text = text.rstrip()
-        if marks.written and not marks.written.startswith("\n") and not text.endswith("\n"):
-            text += "\n"
-        *before, last = written_segments(text + marks.written, protocol)
-        if last.kind == "code":
-            return [*before, last]
-        *before, code = before  # white space and the mark behind the block are a part of it
-        return [*before, msgspec.structs.replace(code, end=code.end + last.exact)]
+            behind = code_end if text.endswith("\n") or not written else f"\n{code_end}"
+        elif self._protocol.trim or not written:
+            behind = ""
+        *before, code = segments
+        end = code.end + behind
+        if written and not written.startswith("\n") and not end.endswith("\n"):
+            end += "\n"
+        return [*before, msgspec.structs.replace(code, end=end + written)]
 
     def _output(self, block: Block, shown: str) -> Segment:
         return Segment("output", shown, begin=self._marks.added, end=self._protocol.output_end)

@@ -7,14 +7,18 @@ from skillforge.parts.backend import Completion, Request
 from skillforge.parts.sample import Sample
 from skillforge.parts.sampling import Sampling
 from skillforge.parts.transcript import Segment
+from skillforge.rollout.clock import Clock, TimeUp
 from skillforge.rollout.dispatch import Dispatcher, GaveUp
 from skillforge.rollout.job import Job
 
 
-async def single_turn(job: Job, sampling: Sampling, dispatcher: Dispatcher) -> Sample:
-    """The finished sample of `job`; one that failed for good has state `error`."""
+async def single_turn(job: Job, sampling: Sampling, dispatcher: Dispatcher, clock: Clock) -> Sample:
+    """The finished sample of `job`; one that failed for good has state `error`, one whose time was up is empty."""
     try:
-        answer = await dispatcher.complete(Request(job.prompt, sampling, job.seed))
+        async with clock.watching(None):
+            answer = await dispatcher.complete(Request(job.prompt, sampling, job.seed))
+    except TimeUp:
+        return job.sample((Segment("text", ""),), finish_reason="time")
     except (ContextOverflow, GaveUp) as error:
         return job.failed(error)
     completion = answer.completion

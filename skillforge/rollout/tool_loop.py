@@ -19,9 +19,10 @@ import msgspec
 
 from skillforge.errors import ContextOverflow
 from skillforge.parts.backend import Request
-from skillforge.parts.code import CodeProtocol
+from skillforge.parts.code import CodeProtocol, ToolLoop, ToolProtocol
 from skillforge.parts.sample import Sample
 from skillforge.parts.sampling import Sampling
+from skillforge.parts.transcript import Prompt
 from skillforge.rollout.clock import Clock, TimeUp
 from skillforge.rollout.code_runner import CodeRunner, Tools
 from skillforge.rollout.conversation import Block, conversation
@@ -42,18 +43,31 @@ LEAST_ROOM = 16
 """Tokens below which a turn is not worth asking for, where a server says "too long" and not by how much."""
 
 
+def first_request(
+    prompt: Prompt, sampling: Sampling, seed: int | None, protocol: CodeProtocol | ToolProtocol, loop: ToolLoop
+) -> Request:
+    """What is sent for the first turn of a sample."""
+    talk = conversation(prompt, protocol, loop)
+    stop = tuple(dict.fromkeys((*sampling.stop, *talk.stop)))
+    sampling = msgspec.structs.replace(sampling, stop=stop, max_tokens=_least(sampling.max_tokens, loop.turn_tokens))
+    return Request(prompt, sampling, seed, talk.tools, whole=isinstance(protocol, CodeProtocol))
+
+
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 class _Rollout:
     """One sample on its way."""
 
     def __init__(self, job: Job, sampling: Sampling, dispatcher: Dispatcher, tools: Tools, runner: CodeRunner) -> None:
         self._job = job
         self._dispatcher = dispatcher
-        self._protocol = tools.protocol
         self._loop = tools.loop
         self._runner = runner
         self._talk = conversation(job.prompt, tools.protocol, tools.loop)
-        stop = dict.fromkeys((*sampling.stop, *self._talk.stop))
-        self._sampling = msgspec.structs.replace(sampling, stop=tuple(stop))
+        self._first = first_request(job.prompt, sampling, job.seed, tools.protocol, tools.loop)
+        self._max_tokens = sampling.max_tokens
         self._executions = 0
         self._turns = 0
         self._spent = _Spent()
@@ -89,21 +103,17 @@ class _Rollout:
 
     def _room(self) -> int | None:
         """Tokens that the next turn may have; None where nothing limits them."""
-        limits = [self._loop.turn_tokens]
-        if self._sampling.max_tokens is not None:
-            limits.append(max(0, self._sampling.max_tokens - self._spent.completion_tokens))
-        return min((limit for limit in limits if limit is not None), default=None)
+        left = None if self._max_tokens is None else max(0, self._max_tokens - self._spent.completion_tokens)
+        return _least(left, self._loop.turn_tokens)
 
     async def _ask(self, room: int | None) -> Answer:
         """The next turn; with fewer tokens where the context has not enough room for all. Raises ContextOverflow, GaveUp."""
         prompt, seed = self._talk.next_prompt(), later_seed(self._job.seed, self._turns)
-        request = Request(
-            prompt, self._sampling, seed, self._talk.tools, whole=isinstance(self._protocol, CodeProtocol)
-        )
         while True:
-            sampling = msgspec.structs.replace(self._sampling, max_tokens=room)
+            sampling = msgspec.structs.replace(self._first.sampling, max_tokens=room)
+            request = msgspec.structs.replace(self._first, prompt=prompt, sampling=sampling, seed=seed)
             try:
-                answer = await self._dispatcher.complete(msgspec.structs.replace(request, sampling=sampling))
+                answer = await self._dispatcher.complete(request)
             except ContextOverflow as error:
                 less = _less_room(room, error.room)
                 if less is None:
@@ -142,7 +152,7 @@ class _Rollout:
         shown = self._runner.shown(execution)
         seconds = round(execution.seconds, 6)
         self._talk.add_output(block, shown, self._left, status=execution.status, seconds=seconds)
-        return execution.status == "ok"
+        return execution.fine
 
     def _refuse(self, block: Block, fault: str) -> bool:
         self._talk.add_output(block, fault, self._left, status="error")

@@ -48,7 +48,8 @@ class VoteRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Attempts that were thrown away because their answers must not count."""
 
     tokens: int | None = None
-    """Tokens that the model generated for this problem, with those of cancelled and restarted attempts."""
+    """Tokens that the model generated for this problem, with those of restarted attempts and without those of cancelled
+    samples, which nobody tells; None where some are not known."""
 
 
 def read_votes(run: Path) -> dict[str, VoteRow]:

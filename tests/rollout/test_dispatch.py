@@ -19,6 +19,7 @@ from skillforge import (
     Sampling,
 )
 from skillforge.rollout import dispatch
+from skillforge.rollout.clock import Clock
 from skillforge.rollout.dispatch import Answer, Dispatcher, GaveUp
 from skillforge.rollout.job import Job, sample_seed
 from skillforge.rollout.limiter import Limiter
@@ -173,7 +174,7 @@ JOB = Job("b", "test", Problem(id="p", question="2+2"), 1, "2+2=", 7)
 
 
 def roll_out(client: Client) -> Sample:
-    return asyncio.run(single_turn(JOB, Sampling(), Dispatcher(client, Limiter(1), 1)))
+    return asyncio.run(single_turn(JOB, Sampling(), Dispatcher(client, Limiter(1), 1), Clock()))
 
 
 def test_an_answer_becomes_a_sample() -> None:

@@ -81,4 +81,5 @@ def chance_to_overtake(lead: int, wins_ties: bool, missing: int) -> float:
     adds nothing to it: a vote that stops below a risk has another winner with less than that risk.
     """
     needed = (lead + missing + (0 if wins_ties else 1) + 1) // 2
-    return sum(comb(missing, votes) for votes in range(max(0, needed), missing + 1)) / 2**missing
+    ways: int = sum(comb(missing, votes) for votes in range(max(0, needed), missing + 1))
+    return float(ways / 2**missing)

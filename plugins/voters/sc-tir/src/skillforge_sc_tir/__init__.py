@@ -82,7 +82,7 @@ class ScTirVoter(Voter):
         return VotePlan(
             samples=options.n,
             sampling=Sampling(temperature=options.temperature),
-            loop={"max_executions": options.depth - 1},
+            loop={"max_executions": options.depth - 1, "last_turn": True},
             restart=options.broken == "restart",
             seconds=options.seconds,
             spare_seconds=options.spare_seconds,
