@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from skillforge_forge_arith.families import FAMILIES, NAMES, WEIGHTS, Family
 from skillforge_forge_arith.partition import RANGES, Part, apply, is_reserved, operands, stable_hash
+from skillforge_forge_arith.steps import Step, Steps, in_text
 
 LEVELS = (1, 2, 3, 4)
 
@@ -31,18 +32,6 @@ _OPERAND_TRIES = 50
 T = TypeVar("T")
 
 
-class Step(NamedTuple):
-    """One worked step: `left operation right = result`."""
-
-    left: int
-    operation: str
-    right: int
-    result: int
-
-    def __str__(self) -> str:
-        return f"{self.left} {self.operation} {self.right} = {self.result}"
-
-
 class ForgeProblem(NamedTuple):
     """A word problem with its worked solution."""
 
@@ -54,7 +43,7 @@ class ForgeProblem(NamedTuple):
     """The steps as equations, then `#### answer`."""
 
     answer: int
-    steps: tuple[Step, ...]
+    steps: Steps
     range: str
     """How large the numbers are: `small`, `medium` or `large`."""
 
@@ -127,12 +116,11 @@ def _attempt(split: str, number: int, level: int, range_name: str, draw: _Draw) 
     steps = _draw_steps(PART_OF_SPLIT[split], range_name, _draw_plan(family, level, draw), draw)
     if steps is None or not _belongs(_outline(family, steps), split):
         return None
-    answer = steps[-1].result
     return ForgeProblem(
         number=number,
         question=_tell(family, steps, draw),
-        solution=" ".join(f"{step}." for step in steps) + f" #### {answer}",
-        answer=answer,
+        solution=in_text(steps),
+        answer=steps[-1].result,
         steps=steps,
         range=range_name,
         family=family.name,
@@ -146,7 +134,7 @@ def _draw_plan(family: Family, level: int, draw: _Draw) -> list[str]:
     return [draw.pick(first)] + [draw.pick(anywhere) for _ in range(level - 1)]
 
 
-def _draw_steps(part: Part, range_name: str, plan: Sequence[str], draw: _Draw) -> tuple[Step, ...] | None:
+def _draw_steps(part: Part, range_name: str, plan: Sequence[str], draw: _Draw) -> Steps | None:
     """Numbers for `plan` whose pairs all belong to `part`; None where none were found."""
     highest = RANGES[range_name].limit if plan[0] == "/" else RANGES[range_name].operand
     for _ in range(_OPERAND_TRIES):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
+from skillforge_tiny.answers import FORMS, exact_text
 from skillforge_tiny.tokenizer import PAD
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from skillforge_forge_arith.generate import ForgeProblem
+    from skillforge_tiny.answers import Answer, Form
 
 IGNORED = -100
 """Label of a position without loss."""
@@ -22,16 +24,17 @@ _CHUNK = 5_000
 
 
 class Example(NamedTuple):
-    """Token ids of one conversation; the loss counts from position `prompt_length` on."""
+    """A conversation. Both of shape [length]."""
 
     ids: torch.Tensor
-    """int16, shape [length]."""
+    """int16: the tokens."""
 
-    prompt_length: int
+    written: torch.Tensor
+    """bool: whether the model has to write the token itself. The loss counts these only."""
 
 
 class Batch(NamedTuple):
-    """Both int64 of shape [rows, length], padded on the right; labels are IGNORED on prompt and padding."""
+    """Both int64 of shape [rows, length], padded on the right; labels are IGNORED where there is no loss."""
 
     input_ids: torch.Tensor
     labels: torch.Tensor
@@ -47,17 +50,31 @@ def chat_text(tokenizer: PreTrainedTokenizerFast, question: str, solution: str |
     return text
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, problems: Sequence[ForgeProblem]) -> list[Example]:
-    """Problems as Examples, in order."""
+def encode(tokenizer: PreTrainedTokenizerFast, problems: Sequence[ForgeProblem], form: Form) -> list[Example]:
+    """Problems and their answers in `form` as Examples, in order."""
     examples: list[Example] = []
-    marker = tokenizer.convert_tokens_to_ids("<assistant>")
     for start in range(0, len(problems), _CHUNK):
-        texts = [
-            chat_text(tokenizer, problem.question, problem.solution) for problem in problems[start : start + _CHUNK]
-        ]
-        for ids in tokenizer(texts, add_special_tokens=False).input_ids:
-            examples.append(Example(torch.tensor(ids, dtype=torch.int16), ids.index(marker) + 1))
+        chunk = [(problem.question, FORMS[form](problem)) for problem in problems[start : start + _CHUNK]]
+        texts = [chat_text(tokenizer, question, exact_text(given)) for question, given in chunk]
+        encoded = tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        for (question, given), ids, offsets in zip(chunk, encoded.input_ids, encoded.offset_mapping, strict=True):
+            begins = torch.tensor(offsets)[:, 0]
+            written = torch.ones(len(ids), dtype=torch.bool)
+            for begin, end in _given(len(chat_text(tokenizer, question)), given):
+                written &= (begins < begin) | (begins >= end)
+            examples.append(Example(torch.tensor(ids, dtype=torch.int16), written))
     return examples
+
+
+def _given(prompt: int, answer: Answer) -> Iterator[tuple[int, int]]:
+    """Where in a conversation the characters stand that the model is given: the prompt, and the output of its code."""
+    yield 0, prompt
+    position = prompt
+    for segment in answer:
+        end = position + len(segment.exact)
+        if segment.kind == "output":
+            yield position, end
+        position = end
 
 
 def batch_plan(examples: Sequence[Example], tokens: int, seed: int, epoch: int) -> list[list[int]]:
@@ -85,5 +102,5 @@ def collate(examples: Sequence[Example], numbers: Sequence[int]) -> Batch:
     for row, example in enumerate(chosen):
         length = len(example.ids)
         input_ids[row, :length] = example.ids
-        labels[row, example.prompt_length : length] = example.ids[example.prompt_length :]
+        labels[row, :length] = torch.where(example.written, example.ids, IGNORED)
     return Batch(input_ids, labels)

@@ -1,4 +1,4 @@
-"""The tokenizer: whole words, and numbers digit by digit.
+"""The tokenizer: whole words, numbers digit by digit, and the fences of code blocks.
 
 A token carries the space before it (" apples", " 3"), so decoding is plain joining and gives the text back exactly.
 What the vocabulary does not hold becomes <unk>, one per word or character: any text can be encoded.
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<unk>", "<system>", "<user>", "<assistant>")
 PAD, BOS, EOS = 0, 1, 2
 
-_PIECE = r" ?\p{L}+| ?\p{N}| ?#+| ?[^\s\p{L}\p{N}#]|\s"
+_PIECE = r"`+\p{L}*| ?\p{L}+| ?\p{N}| ?#+| ?[^\s\p{L}\p{N}#]|\s"
 _SIGNS = (".", ",", "?", "!", "+", "-", "*", "/", "=", "####", ":")
 
 CHAT_TEMPLATE = (
     "<bos>{% for message in messages %}"
-    "{% if message['role'] == 'assistant' %}<assistant>{{ message['content'] | trim }}<eos>"
+    "{% if message['role'] == 'assistant' %}<assistant>{{ message['content'] }}<eos>"
     "{% else %}<{{ message['role'] }}>{{ message['content'] | trim }}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 )
-"""`<bos><user>question<assistant>answer<eos>`; further turns follow without a second <bos>."""
+"""`<bos><user>question<assistant>answer<eos>`; further turns follow without a second <bos>.
+
+An answer is not trimmed: one that is to be continued may end in a line break.
+"""
 
 
 def build_tokenizer(texts: Iterable[str], max_length: int) -> PreTrainedTokenizerFast:

@@ -26,6 +26,7 @@ def prepare(settings: Settings) -> tuple[Trainer, PreTrainedTokenizerFast]:
     import torch
 
     from skillforge_forge_arith.generate import generate
+    from skillforge_tiny.answers import FORMS, exact_text
     from skillforge_tiny.data import encode
     from skillforge_tiny.model import CONTEXT, build_model
     from skillforge_tiny.tokenizer import build_tokenizer
@@ -35,9 +36,15 @@ def prepare(settings: Settings) -> tuple[Trainer, PreTrainedTokenizerFast]:
     torch.set_num_threads(1)
     problems = list(generate("train", seed=settings.seed, size=settings.problems))
     shown = generate("train", seed=settings.seed, size=VOCABULARY_PROBLEMS)
-    tokenizer = build_tokenizer((f"{problem.question} {problem.solution}" for problem in shown), CONTEXT)
+    # One vocabulary for both forms: so the two networks have the same shape.
+    texts = (
+        text
+        for problem in shown
+        for text in (problem.question, *(exact_text(answer(problem)) for answer in FORMS.values()))
+    )
+    tokenizer = build_tokenizer(texts, CONTEXT)
     model = build_model(len(tokenizer), settings.layers, settings.heads, settings.intermediate, settings.seed)
-    return Trainer(model, settings, encode(tokenizer, problems)), tokenizer
+    return Trainer(model, settings, encode(tokenizer, problems, settings.form)), tokenizer
 
 
 def run(settings: Settings, work: Path, stop_after: int | None = None, every: int = CHECKPOINT_EVERY) -> Trained:
@@ -89,6 +96,9 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--work", type=Path, required=True, help="folder for checkpoint and result")
+    parser.add_argument(
+        "--form", choices=("text", "python"), default=preset.form, help="how it answers; default: %(default)s"
+    )
     for name in ("seed", "steps", "problems", "tokens"):
         parser.add_argument(f"--{name}", type=int, default=getattr(preset, name), help="default: %(default)s")
     parser.add_argument("--learning-rate", type=float, default=preset.learning_rate, help="default: %(default)s")
@@ -96,6 +106,7 @@ def main() -> None:
     parser.add_argument("--stop-after", type=int, help="end at this step; a later call goes on from there")
     choice = parser.parse_args()
     settings = Settings(
+        form=choice.form,
         seed=choice.seed,
         steps=choice.steps,
         problems=choice.problems,

@@ -13,6 +13,7 @@ import msgspec
 import torch
 from torch.nn import functional
 
+from skillforge_tiny.answers import Form
 from skillforge_tiny.data import IGNORED, Batch, Example, batch_plan, collate
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ CHECKPOINT = "checkpoint.pt"
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that decides the weights. The defaults are those of the weights in this package."""
+
+    form: Form = "text"
+    """How the model answers."""
 
     seed: int = 0
     steps: int = 1_800
