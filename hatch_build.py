@@ -40,6 +40,11 @@ PLUGINS = {
         "skillforge-docker-sandbox": "plugins/sandboxes/docker",
         "skillforge-code-tests-grader": "plugins/graders/code-tests",
     },
+    "servers": {
+        "skillforge-openai": "plugins/backends/openai",
+        "skillforge-trtllm": "plugins/backends/trtllm",
+        "skillforge-nemo-backend": "plugins/backends/nemo",
+    },
     "local": {
         "skillforge-transformers": "plugins/backends/transformers",
         "skillforge-tiny": "plugins/models/tiny",

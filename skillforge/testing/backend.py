@@ -17,7 +17,9 @@ from skillforge.parts.transcript import Message, Prompt
 from skillforge.testing.declaration import begin
 from skillforge.testing.report import CheckResult, Checks, GivenOptions, Skip, expect
 
-CAPABILITIES = frozenset(("chat", "text", "continue", "tools", *Sampling.__struct_fields__))
+CAPABILITIES = frozenset(
+    ("chat", "text", "continue", "tools", "stream", "token_ids", "schema", *Sampling.__struct_fields__)
+)
 """What a backend can say that it is capable of."""
 
 _QUESTION = "Count from one to fifty in words, separated by commas."

@@ -1,0 +1,88 @@
+"""SkillForge backend `nemo`: servers of NVIDIA NeMo, those of Export-Deploy and the classic text generation server."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
+
+from skillforge import Backend, Client, PartOptions, Request, Target, UsageError, hookimpl
+from skillforge.parts.part import OPERATIONAL
+
+if TYPE_CHECKING:
+    from skillforge_openai.address import Address
+
+SKILLFORGE_CONTRACT = 1
+
+_COMMON = frozenset({"text", "temperature", "top_p", "top_k", "max_tokens", "stop"})
+
+
+class NemoOptions(PartOptions, frozen=True, kw_only=True):
+    """Options of the nemo backend."""
+
+    protocol: Annotated[
+        Literal["auto", "openai", "classic"],
+        Meta(
+            description="openai: Export-Deploy's /v1/completions/ and /v1/chat/completions/; classic: PUT /generate; "
+            "auto: what the server is found to speak.",
+            extra=OPERATIONAL,
+        ),
+    ] = "auto"
+    batch_size: Annotated[
+        Annotated[int, Meta(ge=1, le=128)],
+        Meta(
+            description="Most prompts in one PUT /generate, which serves one at a time; seeds need 1.",
+            extra=OPERATIONAL,
+        ),
+    ] = 128
+    timeout: Annotated[
+        Annotated[float, Meta(gt=0)],
+        Meta(description="Seconds to wait for one answer of the server, or for one batch of them.", extra=OPERATIONAL),
+    ] = 600.0
+    api_key_env: Annotated[
+        str,
+        Meta(
+            description="Environment variable with the key of a gateway before the server; not set: no key is sent.",
+            extra=OPERATIONAL,
+        ),
+    ] = "NEMO_API_KEY"
+
+
+class NemoBackend(Backend):
+    """Sends chats and text to Export-Deploy's endpoints, or batches of text to the classic server."""
+
+    name = "nemo"
+    summary = "NeMo servers: Export-Deploy's OpenAI-like endpoints, and the classic PUT /generate in batches."
+    source = "https://github.com/NVIDIA-NeMo/Export-Deploy"
+    Options = NemoOptions
+
+    def capabilities(self, options: NemoOptions) -> frozenset[str]:
+        if options.protocol != "classic":
+            return _COMMON | {"chat"}
+        # One seed holds for a whole batch.
+        return _COMMON | {"repetition_penalty"} | ({"seed"} if options.batch_size == 1 else frozenset())
+
+    def open(self, target: Target, options: NemoOptions) -> AbstractAsyncContextManager[Client]:
+        from skillforge_nemo_backend.client import open_client
+
+        return open_client(_address(target, options), target.model.name, options)
+
+    def preview(self, request: Request, target: Target, options: NemoOptions) -> str:
+        from skillforge_nemo_backend.client import preview
+
+        return preview(request, _address(target, options), target.model.name, options.protocol)
+
+
+def _address(target: Target, options: NemoOptions) -> Address:
+    from skillforge_openai.address import Address
+
+    if not target.base_url:
+        raise UsageError("the backend 'nemo' needs the address of a server", "give --base-url http://HOST:PORT")
+    return Address.of(target, options.api_key_env)
+
+
+@hookimpl
+def skillforge_backend() -> Backend:
+    """The backend `nemo`."""
+    return NemoBackend()
