@@ -48,6 +48,7 @@ PLUGINS = {
     "local": {
         "skillforge-transformers": "plugins/backends/transformers",
         "skillforge-tiny": "plugins/models/tiny",
+        "skillforge-local-sandbox": "plugins/sandboxes/local",
     },
 }
 """Extra -> package -> its folder in a checkout."""
