@@ -48,7 +48,7 @@ class VoteSummary(msgspec.Struct, frozen=True, kw_only=True):
     ballots_mean: float | None
     """Samples that a vote was held over, on average."""
 
-    fallbacks: int
+    fallbacks: int = 0
     """Votes that were not held in the voter's own way, which could not be gone."""
 
     early_stops: int

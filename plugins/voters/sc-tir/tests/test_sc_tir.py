@@ -47,14 +47,14 @@ def elected(answers: list[str], options: ScTirOptions) -> tuple[str | None, int]
 
 def test_the_defaults_are_those_of_the_submission() -> None:
     assert VOTER.plan(ScTirOptions()) == VotePlan(
-        samples=48, sampling=Sampling(temperature=0.8), loop={"max_executions": 3}, restart=True
+        samples=48, sampling=Sampling(temperature=0.8), loop={"max_executions": 3, "last_turn": True}, restart=True
     )
 
 
 def test_options_make_the_plan() -> None:
     given = {"n": "8", "depth": "1", "temperature": "1", "broken": "prune", "seconds": "350", "spare_seconds": "210"}
     plan = VOTER.plan(parse(ScTirOptions, given, "voter."))
-    assert (plan.samples, plan.loop, plan.sampling.temperature) == (8, {"max_executions": 0}, 1.0)
+    assert (plan.samples, plan.loop, plan.sampling.temperature) == (8, {"max_executions": 0, "last_turn": True}, 1.0)
     assert (plan.restart, plan.seconds, plan.spare_seconds) == (False, 350.0, 210.0)
 
 
