@@ -37,20 +37,25 @@ def framed(message: bytes) -> bytes:
 class Frames:
     """Messages out of the bytes of a connection, in whatever pieces these come."""
 
-    def __init__(self) -> None:
-        self._rest = b""
+    def __init__(self, largest: int | None = None) -> None:
+        """`largest`: bytes of the largest message that is taken from a sender that cannot be trusted for size."""
+        self._largest = largest
+        self._data = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The messages that `data` completes."""
-        data = self._rest + data if self._rest else data
+        """The messages that `data` completes. Raises ValueError where one is larger than any may be."""
+        self._data += data
         found, start = [], 0
-        while len(data) >= start + HEAD:
-            end = start + HEAD + int.from_bytes(data[start : start + HEAD], "big")
-            if len(data) < end:
+        while len(self._data) >= start + HEAD:
+            size = int.from_bytes(self._data[start : start + HEAD], "big")
+            if self._largest is not None and size > self._largest:
+                raise ValueError(f"a message of {size:,} bytes")
+            end = start + HEAD + size
+            if len(self._data) < end:
                 break
-            found.append(data[start + HEAD : end])
+            found.append(bytes(self._data[start + HEAD : end]))
             start = end
-        self._rest = data[start:]
+        del self._data[:start]
         return found
 
 

@@ -59,6 +59,16 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == "ok" or (self.status == "exit" and self.detail == "exit code 0")
 
     @property
+    def printed(self) -> str:
+        """stdout without the white space around it, then the value."""
+        return "\n".join(part for part in (self.stdout.strip(), self.value) if part)
+
+    @property
+    def fault(self) -> str:
+        """The last line of stderr: of a traceback, what was raised."""
+        return self.stderr.rstrip().rpartition("\n")[2]
+
+    @property
     def shown(self) -> str:
         """What an interactive interpreter shows: stdout, then the value, then stderr."""
         parts = (self.stdout, self.value or "", self.stderr)

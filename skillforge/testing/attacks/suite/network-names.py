@@ -3,7 +3,7 @@
 # what: asks for addresses of names, by the library and by a packet of its own
 import socket
 
-for name in ("example.org", "pypi.org", "metadata.google.internal", "host.docker.internal"):
+for name in ("example.org", "example.com", "metadata.google.internal", "host.docker.internal"):
     try:
         print("RESOLVED", socket.gethostbyname(name))
     except OSError:

@@ -58,5 +58,5 @@ class DeepSeekMathTir(DeepSeekMathCot):
         if execution.status == "error":
             return f"Runtime errors: {short_traceback(execution.stderr)}"
         if execution.status == "ok":
-            return "\n".join(part for part in (execution.stdout.strip(), execution.value) if part)
+            return execution.printed
         return super().show_output(execution, loop, options)

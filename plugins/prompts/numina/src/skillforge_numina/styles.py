@@ -82,7 +82,7 @@ class NuminaTir(NuminaCot):
         if execution.status == "error":
             return with_frames_eaten(execution.stderr) if options.released else own_frames(execution.stderr)
         if execution.status == "ok" or execution.detail == "exit code 0":
-            return "\n".join(part for part in (execution.stdout.strip(), execution.value) if part)
+            return execution.printed
         return super().show_output(execution, loop, options)
 
 

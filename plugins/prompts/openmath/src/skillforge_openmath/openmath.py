@@ -43,9 +43,8 @@ class OpenMath(PromptStyle):
             return "timeout"
         if execution.status != "error":
             return super().show_output(execution, loop, options)
-        fault = execution.stderr.rstrip().rpartition("\n")[2]
-        kind = "Syntax error" if fault.startswith(SYNTAX_ERRORS) else "Execution error"
-        return f"{kind}: {fault.partition(': ')[2] or fault}"
+        kind = "Syntax error" if execution.fault.startswith(SYNTAX_ERRORS) else "Execution error"
+        return f"{kind}: {execution.fault.partition(': ')[2] or execution.fault}"
 
 
 class OpenMathBase(OpenMath):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from skillforge import CodeProtocol
 
 OUTPUT_CUT = "<output cut>"
@@ -26,13 +28,8 @@ TOOL_CALL = CodeProtocol(
 )
 """OpenMathReasoning, without a word on how many executions are left."""
 
-COUNTED_TOOL_CALL = CodeProtocol(
-    code_begin=TOOL_CALL.code_begin,
-    code_end=TOOL_CALL.code_end,
-    output_begin=TOOL_CALL.output_begin,
-    output_end=TOOL_CALL.output_end,
-    stop=TOOL_CALL.stop,
-    cut_mark=OUTPUT_CUT,
+COUNTED_TOOL_CALL = msgspec.structs.replace(
+    TOOL_CALL,
     remaining="```system\n"
     "Remaining code executions: {remaining}. "
     "You will not be able to call code when you run out of executions, so use it wisely. "

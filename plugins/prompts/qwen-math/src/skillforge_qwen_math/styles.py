@@ -59,7 +59,7 @@ class QwenMathTir(QwenMathCot):
         if execution.status == "timeout":
             return "Timeout Error"
         if execution.status == "error":
-            return execution.stderr.rstrip().rpartition("\n")[2]
+            return execution.fault
         if execution.status == "ok":
-            return "\n".join(part for part in (execution.stdout.strip(), execution.value) if part)
+            return execution.printed
         return super().show_output(execution, loop, options)

@@ -51,10 +51,9 @@ class Tora(PromptStyle):
         if execution.status == "timeout":
             return "Timeout Error"
         if execution.status == "error":
-            return execution.stderr.rstrip().rpartition("\n")[2]
+            return execution.fault
         if execution.status == "ok":
-            printed = (execution.stdout.strip(), execution.value)
-            return "\n".join(part for part in printed if part) or "Done"
+            return execution.printed or "Done"
         return super().show_output(execution, loop, options)
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from skillforge import CommandPart, Finding, PartOptions, Sandbox, SandboxPool, hookimpl
+from skillforge import CommandPart, Finding, Sandbox, SandboxPool, hookimpl
 from skillforge.parts.part import OPERATIONAL
-from skillforge_local_sandbox import PRELOAD
+from skillforge_local_sandbox import PRELOAD, SessionOptions
 
 if TYPE_CHECKING:
     import click
@@ -23,18 +23,11 @@ IMAGE = "skillforge-sandbox:latest"
 Count = Annotated[int, Meta(ge=1)]
 
 
-class DockerOptions(PartOptions, frozen=True, kw_only=True):
+class DockerOptions(SessionOptions, frozen=True, kw_only=True):
     """Options of the sandbox `docker`. The limits are those of one session."""
 
     image: Annotated[str, Meta(description="Image of the containers; 'skillforge sandbox build' makes it.")] = IMAGE
-    memory: Annotated[Count, Meta(description="Memory of a session's processes together, in MB.")] = 1024
-    disk: Annotated[Count, Meta(description="Size of a session's own file system, which is in memory, in MB.")] = 64
-    processes: Annotated[Count, Meta(description="Most processes and threads of a session.")] = 64
     cpus: Annotated[Annotated[float, Meta(ge=0.01)], Meta(description="Processor cores that a session may use.")] = 1.0
-    output: Annotated[
-        Count, Meta(description="Output to keep of a cell, for each stream, in KB: its beginning and its end.")
-    ] = 64
-    output_limit: Annotated[Count, Meta(description="Output at which a cell is ended, in MB.")] = 16
     sessions: Annotated[
         Count, Meta(description="Most sessions at a time; further users wait for one.", extra=OPERATIONAL)
     ] = 32
@@ -52,13 +45,6 @@ class DockerOptions(PartOptions, frozen=True, kw_only=True):
     preload: Annotated[
         tuple[str, ...], Meta(description="Modules that are imported when a container starts, before its sessions.")
     ] = PRELOAD
-    prelude: Annotated[
-        str, Meta(description="Code whose names every session begins with, such as 'from sympy import *'.")
-    ] = ""
-    checkpoint: Annotated[
-        bool,
-        Meta(description="Copy the interpreter before each cell, so that a crash or a time-out costs the cell only."),
-    ] = False
     runtime: Annotated[
         str | None, Meta(description="Container runtime of the engine, such as 'runsc'. Default: the engine's own.")
     ] = None

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from skillforge.child import Frames
 from skillforge.parts.sandbox import StreamName
 from skillforge.text import one_line
 from skillforge_docker_sandbox.inside.wire import (
@@ -24,8 +25,8 @@ from skillforge_docker_sandbox.inside.wire import (
     Setup,
     piece,
 )
-from skillforge_local_sandbox.link import Answer, Event, Frames, Link
-from skillforge_sandbox_jail.frames import framed
+from skillforge_local_sandbox.link import Answer, Event, Link
+from skillforge_sandbox_jail.frames import LARGEST, framed
 
 START_PATIENCE = 120.0
 """Seconds in which a container's modules must be imported."""
@@ -168,8 +169,8 @@ class ContainerLink(Link):
 
     def __init__(self, container: Container) -> None:
         self.container = container
-        self._answers = Frames()
-        self._events = Frames()
+        self._answers = Frames(LARGEST)
+        self._events = Frames(LARGEST)
 
     def request(self, frame: bytes) -> None:
         self.container.send(WORKER, framed(frame))
@@ -181,7 +182,7 @@ class ContainerLink(Link):
         """Nothing is ever left behind: see above."""
 
     def restart(self) -> None:
-        self._answers = Frames()
+        self._answers = Frames(LARGEST)
 
     @property
     def alive(self) -> bool:

@@ -19,6 +19,7 @@ from skillforge_docker_sandbox.containers import MB, OPEN_FILES, Containers
 from skillforge_docker_sandbox.engine import connect
 from skillforge_docker_sandbox.inside.wire import Setup
 from skillforge_local_sandbox.link import Link
+from skillforge_local_sandbox.places import Places
 from skillforge_local_sandbox.pool import KB, LEAST_ADDRESS_SPACE
 from skillforge_local_sandbox.session import Limits, Session
 
@@ -56,8 +57,7 @@ class DockerPool(SandboxPool):
         self._limits = Limits(options.output * KB, options.output_limit * MB, options.checkpoint)
         self._sessions_per_container = options.sessions_per_container
         self._ahead = min(options.ready, options.sessions)
-        self._places = asyncio.Semaphore(options.sessions)
-        self._in_use = self._waiting = 0
+        self._places = Places(options.sessions)
         self._ready: asyncio.Queue[ContainerLink | SandboxUnusable] = asyncio.Queue()
         self._takers = 0
         """Users that wait for a container, having a place."""
@@ -74,13 +74,7 @@ class DockerPool(SandboxPool):
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[SandboxSession]:
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-        self._in_use += 1
-        try:
+        async with self._places.taken():
             link = await self.take()
             lease = _Lease(self, link)
             session = Session(link, lease.fresh_link, self._limits)
@@ -91,12 +85,10 @@ class DockerPool(SandboxPool):
                     await session.close()
                 finally:
                     self.give_back(lease.container)
-        finally:
-            self._in_use -= 1
-            self._places.release()
 
     def load(self) -> SandboxLoad:
-        return SandboxLoad(in_use=self._in_use, ready=self._ready.qsize(), waiting=self._waiting + self._takers)
+        waiting = self._places.waiting + self._takers
+        return SandboxLoad(in_use=self._places.in_use, ready=self._ready.qsize(), waiting=waiting)
 
     async def take(self) -> ContainerLink:
         """A link to a fresh session in a container that nobody else uses. Raises SandboxUnusable."""

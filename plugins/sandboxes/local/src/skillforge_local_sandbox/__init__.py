@@ -20,7 +20,26 @@ PRELOAD = (
 )  # fmt: skip
 
 
-class LocalOptions(PartOptions, frozen=True, kw_only=True):
+class SessionOptions(PartOptions, frozen=True, kw_only=True):
+    """What sessions have in common wherever their interpreter is forked: their limits and what they begin with."""
+
+    memory: Annotated[Count, Meta(description="Memory of a session's processes together, in MB.")] = 1024
+    disk: Annotated[Count, Meta(description="Size of a session's own file system, which is in memory, in MB.")] = 64
+    processes: Annotated[Count, Meta(description="Most processes and threads of a session.")] = 64
+    output: Annotated[
+        Count, Meta(description="Output to keep of a cell, for each stream, in KB: its beginning and its end.")
+    ] = 64
+    output_limit: Annotated[Count, Meta(description="Output at which a cell is ended, in MB.")] = 16
+    prelude: Annotated[
+        str, Meta(description="Code whose names every session begins with, such as 'from sympy import *'.")
+    ] = ""
+    checkpoint: Annotated[
+        bool,
+        Meta(description="Copy the interpreter before each cell, so that a crash or a time-out costs the cell only."),
+    ] = False
+
+
+class LocalOptions(SessionOptions, frozen=True, kw_only=True):
     """Options of the sandbox `local`. The limits are those of one session."""
 
     minimum_tier: Annotated[
@@ -30,25 +49,11 @@ class LocalOptions(PartOptions, frozen=True, kw_only=True):
             "or Landlock; 1 resource limits only, which isolate nothing."
         ),
     ] = 3
-    memory: Annotated[Count, Meta(description="Memory of a session's processes together, in MB.")] = 1024
-    disk: Annotated[Count, Meta(description="Size of a session's own file system, which is in memory, in MB.")] = 64
-    processes: Annotated[Count, Meta(description="Most processes and threads of a session.")] = 64
-    output: Annotated[
-        Count, Meta(description="Output to keep of a cell, for each stream, in KB: its beginning and its end.")
-    ] = 64
-    output_limit: Annotated[Count, Meta(description="Output at which a cell is ended, in MB.")] = 16
     sessions: Annotated[Count, Meta(description="Most sessions at a time; further users wait for one.")] = 256
     ready: Annotated[Annotated[int, Meta(ge=0)], Meta(description="Sessions to keep started ahead of their users.")] = 4
     preload: Annotated[
         tuple[str, ...], Meta(description="Modules that are imported once, before any session starts.")
     ] = PRELOAD
-    prelude: Annotated[
-        str, Meta(description="Code whose names every session begins with, such as 'from sympy import *'.")
-    ] = ""
-    checkpoint: Annotated[
-        bool,
-        Meta(description="Copy the interpreter before each cell, so that a crash or a time-out costs the cell only."),
-    ] = False
     python: Annotated[
         str | None, Meta(description="Interpreter of the sessions. Default: the one that SkillForge runs in.")
     ] = None

@@ -14,6 +14,7 @@ from skillforge import SandboxLoad, SandboxPool, SandboxSession, SandboxUnusable
 from skillforge_local_sandbox import LocalOptions, interpreter, tiers
 from skillforge_local_sandbox.cgroups import Groups
 from skillforge_local_sandbox.link import Link
+from skillforge_local_sandbox.places import Places
 from skillforge_local_sandbox.session import Limits, Session
 from skillforge_local_sandbox.zygote import Zygote
 from skillforge_sandbox_jail.settings import Settings
@@ -72,9 +73,7 @@ class LocalPool(SandboxPool):
         self._python, self._env, self._settings, self._groups = python, env, settings, groups
         self._limits = Limits(options.output * KB, options.output_limit * MB, options.checkpoint)
         self._wanted = min(options.ready, options.sessions)
-        self._places = asyncio.Semaphore(options.sessions)
-        self._in_use = 0
-        self._waiting = 0
+        self._places = Places(options.sessions)
         self._ready: deque[Link] = deque()
         self._refill: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -88,24 +87,15 @@ class LocalPool(SandboxPool):
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[SandboxSession]:
-        self._waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self._waiting -= 1
-        self._in_use += 1
-        try:
+        async with self._places.taken():
             session = Session(await self._fresh_link(), self._fresh_link, self._limits)
             try:
                 yield session
             finally:
                 await session.close()
-        finally:
-            self._in_use -= 1
-            self._places.release()
 
     def load(self) -> SandboxLoad:
-        return SandboxLoad(in_use=self._in_use, ready=len(self._ready), waiting=self._waiting)
+        return SandboxLoad(in_use=self._places.in_use, ready=len(self._ready), waiting=self._places.waiting)
 
     async def close(self) -> None:
         """End everything that was started."""

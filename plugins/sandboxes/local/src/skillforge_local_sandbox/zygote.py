@@ -13,9 +13,9 @@ import msgspec
 
 from skillforge import SandboxUnusable
 from skillforge_local_sandbox.cgroups import Groups
+from skillforge_local_sandbox.descriptor_link import SessionLink
 from skillforge_local_sandbox.ends import Ends
 from skillforge_local_sandbox.interpreter import command
-from skillforge_local_sandbox.link import SessionLink
 from skillforge_sandbox_jail.settings import Settings
 
 START_LIMIT = 120.0
@@ -98,7 +98,7 @@ class Zygote:
             ends.keep(control, channel, out, err)
         link = SessionLink(control, channel, out, err, pidfds[0], self._namespaces, self._groups)
         try:
-            link.go()
+            await link.go()
             await link.greeted(SESSION_LIMIT)
         except BaseException:
             await link.close()

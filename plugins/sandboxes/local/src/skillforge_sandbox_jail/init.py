@@ -32,12 +32,14 @@ MEASURING_SHARE = 0.1
 class SessionInit:
     """Waits for orders, ended children and the time to look at the memory."""
 
-    def __init__(self, control: socket.socket, worker: int, memory: int) -> None:
+    def __init__(self, control: socket.socket, worker: int, memory: int, *, kernel_limits: bool = False) -> None:
+        """`kernel_limits`: whether a cgroup of the session holds its memory too, so that nobody need look between cells."""
         self._control = control
         self._workers = {worker}
         self._watched = 0
         self._memory = processes.MemoryGauge(worker)
         self._limit = memory
+        self._resting = None if kernel_limits else RESTING
         self._kept: list[int] = []
         self._tick: float | None = None
         self._next_exact = 0.0
@@ -70,7 +72,7 @@ class SessionInit:
     def _obey(self, order: dict[str, Any]) -> None:
         do = order["do"]
         if do in ("watch", "rest"):
-            self._tick = WATCHING if do == "watch" else RESTING
+            self._tick = WATCHING if do == "watch" else self._resting
             self._kept, self._watched = order["keep"], order.get("of", 0)
         elif do == "sweep":
             clean = self._sweep(order["of"], order["keep"])

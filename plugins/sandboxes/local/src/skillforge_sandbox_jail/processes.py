@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+import sys
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from posix import _exit  # which code may replace in `os`
+from typing import NoReturn
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -100,3 +103,15 @@ def _proportional(pid: int) -> int:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:"))
     except (OSError, StopIteration):
         return _resident(pid)
+
+
+def run_child(main: Callable[[], object]) -> NoReturn:
+    """Run `main` as all that is left of this process."""
+    status = 1
+    try:
+        main()
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        _exit(status)

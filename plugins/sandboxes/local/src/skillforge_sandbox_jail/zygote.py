@@ -26,11 +26,15 @@ from skillforge_sandbox_jail import linux, probe, rootfs, seccomp
 from skillforge_sandbox_jail.confinement import confine, work
 from skillforge_sandbox_jail.frames import read_frame
 from skillforge_sandbox_jail.init import SessionInit
+from skillforge_sandbox_jail.processes import run_child
 from skillforge_sandbox_jail.settings import Settings
 
 PACKET = 64 * 1024
 SESSION_USER = 1000
 """Every session's user, as its code sees it."""
+
+NICENESS = 5
+"""How far sessions stand back: what feeds all of them must not wait for the processor behind them."""
 
 ZYGOTE_IDS = 65536
 CGROUP_PATIENCE = 1.0
@@ -46,13 +50,14 @@ def launch(control: int) -> NoReturn:
     settings = Settings(**json.loads(connection.recv(PACKET)))
     if os.geteuid() == 0:
         os.setgroups([])
+    os.nice(NICENESS)
     go_on, release = os.pipe()
     zygote = linux.clone(linux.ALL_NAMESPACES) if settings.namespaces else os.fork()
     if zygote == 0:
         os.close(release)
         os.read(go_on, 1)
         os.close(go_on)
-        _run_child(lambda: Zygote(connection, settings).serve())
+        run_child(lambda: Zygote(connection, settings).serve())
     if settings.namespaces:
         ids = _ids_for_zygote()
         linux.write_id_maps(zygote, ids, ids if len(ids) > 1 else [(0, os.getegid(), 1)])
@@ -139,7 +144,7 @@ class Zygote:
                 os.close(release)
                 os.read(go_on, 1)
                 os.close(go_on)
-                _run_child(lambda: self._become_session(descriptors))
+                run_child(lambda: self._become_session(descriptors))
             if settings.namespaces:
                 outside = [(SESSION_USER, self._next_id(), 1)]
                 linux.write_id_maps(pid, outside, outside)
@@ -177,7 +182,7 @@ class Zygote:
         for number in (channel, stdout, stderr):
             os.close(number)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
-        init = SessionInit(orders, worker, settings.memory)
+        init = SessionInit(orders, worker, settings.memory, kernel_limits=bool(settings.cgroups))
         init.serve()
         if not settings.namespaces:
             init.end_all()
@@ -209,18 +214,6 @@ class Zygote:
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
         confine(self._settings, self._filter, folder)
-
-
-def _run_child(main: Any) -> NoReturn:
-    """Run `main` as all that is left of this process."""
-    status = 1
-    try:
-        main()
-        status = 0
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        _exit(status)
 
 
 def _remove_cgroups(folder: str) -> None:

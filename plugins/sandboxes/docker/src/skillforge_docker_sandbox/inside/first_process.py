@@ -15,7 +15,7 @@ import types
 from pathlib import Path
 from typing import Any, NoReturn
 
-from skillforge_docker_sandbox.inside.session import SHARED_MEMORY, become_session, run_child
+from skillforge_docker_sandbox.inside.session import SHARED_MEMORY, become_session
 from skillforge_docker_sandbox.inside.wire import (
     END,
     INIT,
@@ -30,6 +30,7 @@ from skillforge_docker_sandbox.inside.wire import (
     piece,
 )
 from skillforge_sandbox_jail import linux, rootfs
+from skillforge_sandbox_jail.processes import run_child
 
 READ_BYTES = 64 * 1024
 

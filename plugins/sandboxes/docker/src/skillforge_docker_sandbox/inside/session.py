@@ -8,10 +8,8 @@ import platform
 import resource
 import signal
 import socket
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from skillforge_docker_sandbox.inside.wire import Setup
 from skillforge_sandbox_jail import landlock, linux, rootfs, seccomp
@@ -82,15 +80,3 @@ def _killed_for_memory() -> int:
         with contextlib.suppress(OSError), Path(path).open() as file:
             return sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
     return 0
-
-
-def run_child(main: Callable[[], object]) -> NoReturn:
-    """Run `main` as all that is left of this process."""
-    status = 1
-    try:
-        main()
-        status = 0
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        os._exit(status)
