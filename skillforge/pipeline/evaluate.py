@@ -20,8 +20,9 @@ from skillforge.parts.grader import Verdict
 from skillforge.parts.sample import Sample, SampleKey
 from skillforge.pipeline.elections import Elections
 from skillforge.pipeline.interrupts import run_interruptibly
-from skillforge.pipeline.judging import Judging, in_order, open_judging, outcome_of, summarise
+from skillforge.pipeline.judging import Judging, open_judging, outcome_of, summarise
 from skillforge.pipeline.observer import Observer
+from skillforge.pipeline.ordered import in_order
 from skillforge.pipeline.plan import Plan
 from skillforge.pipeline.report import write_summary
 from skillforge.pipeline.resolve import described
@@ -180,7 +181,7 @@ class _Evaluation:
         ):
             if stored.unjudged:
                 left = (sample for sample in self._run.samples() if sample.key in stored.unjudged)
-                async with contextlib.aclosing(in_order(judging, left)) as judged:
+                async with contextlib.aclosing(in_order(left, judging.judge)) as judged:
                     async for sample, verdict in judged:
                         self._settle(sample, verdict, logs)
             if elections is not None:
@@ -224,7 +225,7 @@ class _Evaluation:
         return summarise_votes(described(self._plan.voter), read_votes(self._run.path).values())
 
     async def _ask(self, judging: Judging, elections: Elections | None, done: dict[str, int], logs: _Logs) -> None:
-        async with open_rollouts(self._plan) as rollouts:
+        async with open_rollouts(self._plan, self._observer.note) as rollouts:
             started = time.monotonic()
             try:
                 await self._roll_out(rollouts, judging, elections, done, logs)

@@ -17,8 +17,9 @@ from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sample import Sample
 from skillforge.pipeline.interrupts import run_interruptibly
-from skillforge.pipeline.judging import in_order, open_judging, outcome_of, summarise
+from skillforge.pipeline.judging import open_judging, outcome_of, summarise
 from skillforge.pipeline.observer import Observer
+from skillforge.pipeline.ordered import in_order
 from skillforge.pipeline.report import write_summary
 from skillforge.pipeline.resolve import Chosen, choose_grader, described
 from skillforge.registry import Registry
@@ -162,7 +163,7 @@ class _Grading:
         async with (
             flushing(log),
             open_judging(judges.grader, judges.style, self._registry, self._run.path) as judging,
-            contextlib.aclosing(in_order(judging, samples)) as judged,
+            contextlib.aclosing(in_order(samples, judging.judge)) as judged,
         ):
             async for sample, verdict in judged:
                 log.append(VerdictRow.of(sample, verdict))

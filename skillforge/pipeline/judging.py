@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,12 +20,6 @@ from skillforge.pipeline.grading_process import Judge
 from skillforge.pipeline.model_judging import open_model_judging
 from skillforge.pipeline.resolve import Chosen
 from skillforge.registry import Registry
-
-WINDOW = 1024
-"""Samples that are read ahead of the first one without a verdict."""
-
-TURN = 64
-"""Samples after which the event loop has a turn, however fast they come."""
 
 
 class Judging(Protocol):
@@ -60,29 +53,6 @@ async def open_judging(
         await asyncio.to_thread(grader.part.check, grader.options)
         async with GradingPool(Judge(grader.part, grader.options, style)) as pool:
             yield pool
-
-
-async def in_order(judging: Judging, samples: Iterable[Sample]) -> AsyncGenerator[tuple[Sample, Verdict], None]:
-    """Each sample with its verdict, in the order of `samples`, of which a bounded number is held at once.
-
-    Close it (`contextlib.aclosing`) where it may not be read to its end.
-    """
-    pending: deque[tuple[Sample, asyncio.Future[Verdict]]] = deque()
-    try:
-        for number, sample in enumerate(samples):
-            if number % TURN == 0:
-                await asyncio.sleep(0)
-            pending.append((sample, asyncio.ensure_future(judging.judge(sample))))
-            while len(pending) == WINDOW or (pending and pending[0][1].done()):
-                first, verdict = pending.popleft()
-                yield first, await verdict
-        while pending:
-            first, verdict = pending.popleft()
-            yield first, await verdict
-    finally:
-        for _, verdict in pending:
-            verdict.cancel()
-        await asyncio.gather(*(verdict for _, verdict in pending), return_exceptions=True)
 
 
 async def summarise(tally: Tally, judging: Judging, wall_seconds: float) -> Summary:

@@ -15,8 +15,9 @@ from skillforge.parts.grader import ModelGrader, Verdict
 from skillforge.parts.sample import SampleKey
 from skillforge.pipeline.grade import Judges, no_samples
 from skillforge.pipeline.interrupts import run_interruptibly
-from skillforge.pipeline.judging import in_order, open_judging
+from skillforge.pipeline.judging import open_judging
 from skillforge.pipeline.observer import Observer
+from skillforge.pipeline.ordered import in_order
 from skillforge.pipeline.tables import Table
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
@@ -109,7 +110,7 @@ def diff_anew(
     async def work() -> None:
         async with (
             open_judging(judges.grader, judges.style, registry, path) as judging,
-            contextlib.aclosing(in_order(judging, run.samples())) as judged,
+            contextlib.aclosing(in_order(run.samples(), judging.judge)) as judged,
         ):
             async for sample, verdict in judged:
                 observer.sample(sample, verdict, None)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections import Counter, deque
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from skillforge.pipeline.grade import Judges, no_samples
 from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.judging import open_judging
 from skillforge.pipeline.observer import Observer
+from skillforge.pipeline.ordered import in_order
 from skillforge.pipeline.report import read_summary, write_summary
 from skillforge.pipeline.resolve import Chosen, choose_part, described
-from skillforge.pipeline.voting import Judged, Voting, bare_sample, open_voting
+from skillforge.pipeline.voting import Judged, bare_sample, open_voting
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.votes import VoteRow, write_votes
@@ -138,34 +138,17 @@ async def _all_votes(
     observer: Observer,
 ) -> list[VoteRow]:
     rows = []
+
+    async def held(judged: Sequence[Judged]) -> VoteRow:
+        return await voting.vote(judged[0][0].problem, judged)
+
     async with (
         open_judging(judges.grader, judges.style, registry, run.path) as judging,
         open_voting(voter, judging, registry, run.path) as voting,
-        contextlib.aclosing(_in_order(voting, electorate.by_problem())) as votes,
+        contextlib.aclosing(in_order(electorate.by_problem(), held, WINDOW)) as votes,
     ):
         async for judged, row in votes:
             rows.append(row)
             told = bare_sample(judged[0][0], row.answer or "")
             observer.sample(told, Verdict(state=row.state, answer=row.answer), None)
     return rows
-
-
-async def _in_order(
-    voting: Voting, problems: Iterator[Sequence[Judged]]
-) -> AsyncGenerator[tuple[Sequence[Judged], VoteRow], None]:
-    """The vote on each of `problems`, in their order, of which a bounded number is held at once."""
-    pending: deque[tuple[Sequence[Judged], asyncio.Task[VoteRow]]] = deque()
-    try:
-        for judged in problems:
-            pending.append((judged, asyncio.create_task(voting.vote(judged[0][0].problem, judged))))
-            await asyncio.sleep(0)
-            while len(pending) == WINDOW or (pending and pending[0][1].done()):
-                first, row = pending.popleft()
-                yield first, await row
-        while pending:
-            first, row = pending.popleft()
-            yield first, await row
-    finally:
-        for _, row in pending:
-            row.cancel()
-        await asyncio.gather(*(row for _, row in pending), return_exceptions=True)

@@ -6,6 +6,7 @@ Two forms, one for each way to ask for code: marked in the text, or as calls of 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import msgspec
 
@@ -13,7 +14,7 @@ from skillforge.parts.backend import Completion
 from skillforge.parts.code import CodeProtocol, ToolLoop, ToolProtocol
 from skillforge.parts.sandbox import ExecutionStatus
 from skillforge.parts.transcript import Message, Prompt, Segment, ToolCall
-from skillforge.rollout.segments import BlockReader, marks_of, written_segments
+from skillforge.rollout.segments import marks_of, written_segments
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -44,6 +45,9 @@ class Conversation(ABC):
 
     tools: tuple[ToolProtocol, ...] = ()
     """Functions that are offered."""
+
+    whole: bool = False
+    """Whether private reasoning stays in the text, all of which is sent again."""
 
     def __init__(self, prompt: Prompt, protocol: CodeProtocol | ToolProtocol) -> None:
         self._prompt = prompt
@@ -80,6 +84,8 @@ class Conversation(ABC):
 class TextConversation(Conversation):
     """Code marked in the text by a CodeProtocol: the model always goes on with one and the same text."""
 
+    whole = True
+
     def __init__(self, prompt: Prompt, protocol: CodeProtocol, loop: ToolLoop) -> None:
         super().__init__(prompt, protocol)
         self._protocol = protocol
@@ -99,57 +105,46 @@ class TextConversation(Conversation):
         return msgspec.structs.replace(turn, segments=(*reasoning, *(turn.segments or (Segment("text", ""),))))
 
     def _read_text(self, completion: Completion) -> Turn:
-        text, invented = self._without_invented_output(completion)
-        finish = completion.finish_reason
-        code, closed = self._open_end(text)
+        text, invented, opened = self._without_invented_output(completion)
+        segments = written_segments(text, self._protocol)
+        code, finish = _code_at_end(segments), completion.finish_reason
         if code is None:
-            reason = "invented-output" if invented else finish
-            return Turn(tuple(written_segments(text, self._protocol)), finish_reason=reason)
-        if not invented and finish == "length":
-            return Turn(tuple(written_segments(text, self._protocol)), finish_reason="length")
-        if not closed and not self._closes(completion, invented):
-            return Turn(tuple(written_segments(text, self._protocol)), finish_reason="unclosed-code")
-        return Turn(tuple(self._asking(text, closed)), (Block(code),), finish)
-
-    def _without_invented_output(self, completion: Completion) -> tuple[str, bool]:
-        """The text up to an output that the model wrote in the sandbox's place, and whether there is one."""
-        text = completion.text
-        if self._loop.invented_output == "keep":
-            return text.removesuffix(self._protocol.stop) if self._marks.written else text, False
-        stop, at = self._protocol.stop, text.find(self._marks.output_name)
-        if at < 0:
-            invented, opened = False, completion.stop == stop
+            finish = "invented-output" if invented or opened else finish
+        elif not invented and finish == "length":
+            pass
+        elif not code.end and not self._closes(completion, invented):
+            finish = "unclosed-code"
         else:
-            opened = text.endswith(stop) and len(text) - at <= len(stop)  # the server keeps the stop string
-            invented, text = not opened, text[:at]
-        if self._marks.written and opened:  # an output that is asked for, unless there is no code before it
-            invented = self._open_end(text)[0] is None
-        return text, invented
+            return Turn(tuple(self._asking(segments)), (Block(code.text),), finish)
+        return Turn(tuple(segments), finish_reason=finish)
 
-    def _open_end(self, text: str) -> tuple[str | None, bool]:
-        """The code that `text` ends with, and whether its block is closed; None where something else follows it."""
-        blocks, at, last = BlockReader(text, self._protocol), 0, None
-        while (block := blocks.next(at)) is not None:
-            at, last = block.end, block
-        if last is None or text[last.end :].strip():
-            return None, False
-        return text[last.code : last.code_end], last.closed
+    def _without_invented_output(self, completion: Completion) -> tuple[str, bool, bool]:
+        """The text up to an output that the model wrote in the sandbox's place; whether there is one; and whether the
+        model has only opened one, which asks for it.
+        """
+        text, stop, by_model = completion.text, self._protocol.stop, bool(self._marks.written)
+        if self._loop.invented_output == "keep":
+            return text.removesuffix(stop) if by_model else text, False, False
+        at = text.find(self._marks.output_name)
+        if at < 0:
+            return text, False, by_model and completion.stop == stop
+        opened = text.endswith(stop) and len(text) - at <= len(stop)  # the server keeps the stop string
+        return text[:at], not opened, by_model and opened
 
     def _closes(self, completion: Completion, invented: bool) -> bool:
         """Whether a block that is open at the end of the turn counts as closed."""
         by_mark = self._protocol.stop == self._protocol.code_end and completion.stop in (None, self._protocol.stop)
         return (by_mark and not invented) or self._loop.unclosed == "run"
 
-    def _asking(self, text: str, closed: bool) -> list[Segment]:
-        """`text` as segments, the last of which is code with all that stands before its output."""
+    def _asking(self, segments: list[Segment]) -> list[Segment]:
+        """`segments`, the last of which is then code with all that stands before its output."""
         code_end, written = self._protocol.code_end, self._marks.written
-        segments = written_segments(text, self._protocol)
-        behind = segments.pop().exact if segments[-1].kind == "text" else ""  # white space
-        if not closed:
-            behind = code_end if text.endswith("\n") or not written else f"\n{code_end}"
+        *before, code = segments if segments[-1].kind == "code" else segments[:-1]
+        behind = "" if segments[-1] is code else segments[-1].exact  # white space
+        if not code.end:
+            behind = code_end if code.exact.endswith("\n") or not written else f"\n{code_end}"
         elif self._protocol.trim or not written:
             behind = ""
-        *before, code = segments
         end = code.end + behind
         if written and not written.startswith("\n") and not end.endswith("\n"):
             end += "\n"
@@ -157,6 +152,16 @@ class TextConversation(Conversation):
 
     def _output(self, block: Block, shown: str) -> Segment:
         return Segment("output", shown, begin=self._marks.added, end=self._protocol.output_end)
+
+
+def _code_at_end(segments: Sequence[Segment]) -> Segment | None:
+    """The code that a turn ends with, apart from white space; without an `end` where nothing closes its block."""
+    for segment in reversed(segments):
+        if segment.kind == "code":
+            return segment
+        if segment.text.strip():
+            return None
+    return None
 
 
 class CallConversation(Conversation):

@@ -14,10 +14,10 @@ from scripted_parts import Misdeed, Number, Splitter, Unruly, UnrulyOptions
 
 from skillforge import Problem, PromptStyle, Sample, Segment, Transcript, Verdict
 from skillforge.errors import BrokenPlugin, SkillForgeError
-from skillforge.pipeline import grading_pool, grading_worker, judging
+from skillforge.pipeline import grading_pool, grading_worker
 from skillforge.pipeline.grading_pool import GradingPool
 from skillforge.pipeline.grading_process import Judge
-from skillforge.pipeline.judging import in_order
+from skillforge.pipeline.ordered import in_order
 
 COUNT = 30
 
@@ -36,7 +36,7 @@ def sample(number: int, text: str | None = None, **facts: Any) -> Sample:
 
 def judged(judge: Judge, samples: Sequence[Sample], size: int = 2) -> list[Verdict]:
     async def work() -> list[Verdict]:
-        async with GradingPool(judge, size) as pool, contextlib.aclosing(in_order(pool, samples)) as verdicts:
+        async with GradingPool(judge, size) as pool, contextlib.aclosing(in_order(samples, pool.judge)) as verdicts:
             found = [(sample.key, verdict) async for sample, verdict in verdicts]
             assert [key for key, _ in found] == [sample.key for sample in samples]
             return [verdict for _, verdict in found]
@@ -154,8 +154,7 @@ def test_few_samples_take_one_process_and_many_slow_ones_all(tmp_path: Path) -> 
     assert processes() == 3
 
 
-def test_what_waits_is_bounded_however_slow_the_first_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(judging, "WINDOW", 20)
+def test_what_waits_is_bounded_however_slow_the_first_is(tmp_path: Path) -> None:
     read = 0
     gate = tmp_path / "gate"
 
@@ -169,7 +168,7 @@ def test_what_waits_is_bounded_however_slow_the_first_is(monkeypatch: pytest.Mon
 
     async def work(pool: GradingPool) -> int:
         done = 0
-        async with contextlib.aclosing(in_order(pool, samples())) as verdicts:
+        async with contextlib.aclosing(in_order(samples(), pool.judge, window=20)) as verdicts:
             async for _ in verdicts:
                 done += 1
                 assert read - done <= 20

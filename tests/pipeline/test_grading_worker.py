@@ -12,7 +12,7 @@ from skillforge import Problem, Sample, Segment, Transcript
 from skillforge.pipeline import grading_worker
 from skillforge.pipeline.grading_pool import GradingPool
 from skillforge.pipeline.grading_process import Judge
-from skillforge.pipeline.judging import in_order
+from skillforge.pipeline.ordered import in_order
 
 COUNT = 3000
 HARMFUL = (1500, 1501, 2500)
@@ -43,7 +43,7 @@ def test_however_much_waits_for_a_process_its_end_costs_the_one_sample(
         asyncio.get_running_loop().set_exception_handler(lambda _, context: loop_faults.append(context))
         async with (
             GradingPool(judge, 2) as pool,
-            contextlib.aclosing(in_order(pool, map(sample, range(COUNT)))) as judged,
+            contextlib.aclosing(in_order(map(sample, range(COUNT)), pool.judge)) as judged,
         ):
             return [(each.problem.id, verdict.state, verdict.answer) async for each, verdict in judged]
 
