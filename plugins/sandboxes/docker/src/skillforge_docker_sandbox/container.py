@@ -168,6 +168,7 @@ class ContainerLink(Link):
     """A session in a container. Output comes in order with answers: what was written before one arrives before it."""
 
     def __init__(self, container: Container) -> None:
+        super().__init__()
         self.container = container
         self._answers = Frames(LARGEST)
         self._events = Frames(LARGEST)

@@ -16,7 +16,7 @@ from skillforge.child import Frames
 from skillforge.parts.sandbox import StreamName
 from skillforge_local_sandbox.cgroups import Groups
 from skillforge_local_sandbox.ends import Ends
-from skillforge_local_sandbox.link import Answer, Event, Greeting, Link
+from skillforge_local_sandbox.link import Answer, Event, Link
 from skillforge_sandbox_jail.frames import LARGEST, framed
 
 READ_BYTES = 256 * 1024
@@ -36,6 +36,7 @@ class DescriptorLink(Link):
     """A worker on this machine: a socket and two pipes. The session itself, or a branch of it."""
 
     def __init__(self, channel: socket.socket, stdout: int, stderr: int) -> None:
+        super().__init__()
         self._loop = asyncio.get_running_loop()
         self._channel = channel
         self._outputs: dict[StreamName, int] = {"stdout": stdout, "stderr": stderr}
@@ -164,7 +165,6 @@ class SessionLink(DescriptorLink):
         self._events = Frames(LARGEST)
         self._gone = asyncio.Event()
         self.branches: list[BranchLink] = []
-        self.listener = Greeting()
         control.setblocking(False)
         self._loop.add_reader(control, self._read_control)
         self._loop.add_reader(pidfd, self._on_gone)

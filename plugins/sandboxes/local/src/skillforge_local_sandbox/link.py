@@ -60,17 +60,19 @@ class Listener(Protocol):
 
 
 class Link(ABC):
-    """A session's four channels. Made with its worker ready; `listener` is set before anything else is called."""
+    """A session's four channels. `greeted` is awaited and then `listener` set before anything else is called."""
 
     listener: Listener
     worker: int = 0
     """The worker's pid, as it and its init know it."""
 
+    def __init__(self) -> None:
+        self.listener = self._greeting = Greeting()
+
     async def greeted(self, patience: float) -> None:
         """Wait until the worker is ready. Raises OSError where that fails, TimeoutError after `patience` seconds."""
-        self.listener = waiting = Greeting()
         async with asyncio.timeout(patience):
-            self.worker = await waiting.pid
+            self.worker = await self._greeting.pid
 
     @abstractmethod
     def request(self, frame: bytes) -> None:
@@ -140,3 +142,4 @@ class Greeting:
         if not self.pid.done():
             said = self._said.decode("utf-8", "replace").strip().rpartition("\n")[2]
             self.pid.set_exception(OSError(f"{why} ({said})" if said else why))
+            self.pid.exception()  # heard: whoever began the session may have given it up
