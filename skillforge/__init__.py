@@ -17,7 +17,7 @@ _EXPORTS = {
     ),
     "skillforge.hookspecs": ("hookimpl",),
     "skillforge.data": ("DataSource", "HubDataset", "Row"),
-    "skillforge.parts.backend": ("Backend", "Client", "Completion", "Request", "Target"),
+    "skillforge.parts.backend": ("Backend", "Client", "Completion", "Request", "Server", "Target"),
     "skillforge.parts.benchmark": ("Benchmark",),
     "skillforge.parts.command": ("CommandPart",),
     "skillforge.parts.engine": ("Engine", "Shard", "ShardResult"),
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from skillforge.parts.backend import Client as Client
     from skillforge.parts.backend import Completion as Completion
     from skillforge.parts.backend import Request as Request
+    from skillforge.parts.backend import Server as Server
     from skillforge.parts.backend import Target as Target
     from skillforge.parts.benchmark import Benchmark as Benchmark
     from skillforge.parts.code import CodeProtocol as CodeProtocol

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from skillforge.errors import UsageError
 from skillforge.parts.code import ToolProtocol
 from skillforge.parts.model import ModelRef
 from skillforge.parts.part import Part
@@ -27,20 +28,14 @@ class Request(msgspec.Struct, frozen=True):
     tools: tuple[ToolProtocol, ...] = ()
     """Functions that the model may call, for a backend capable of `tools`."""
 
-    prompt_ids: tuple[int, ...] | None = None
-    """The prompt as token ids, which are sent in place of `prompt`, to a backend capable of `token_ids`."""
-
-    return_ids: bool = False
-    """Whether the completion is to have its `token_ids`, from a backend capable of `token_ids`."""
-
-    schema: str | None = None
-    """JSON schema, as JSON, that the answer must follow, for a backend capable of `schema`."""
-
     whole: bool = False
     """Whether private reasoning stays in the completion's text, where a tool loop has to send all of it again."""
 
+    prompt_ids: tuple[int, ...] | None = None
+    """The prompt as the ids of its tokens, which are sent in place of `prompt`, to a backend capable of `token_ids`."""
 
-class Completion(msgspec.Struct, frozen=True, kw_only=True):
+
+class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What came back."""
 
     text: str
@@ -58,12 +53,39 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_ids: tuple[int, ...] | None = None
+    """Ids of the prompt's tokens, where `sampling.token_ids` asks for them."""
+
     token_ids: tuple[int, ...] | None = None
+    """Ids of the generated tokens, with those of a stop string and of the model's end, where asked for."""
+
     first_token: float | None = None
     """Seconds from sending the request to the first piece of the answer, where that is told."""
 
     logprobs: list[dict[str, object]] | None = None
     """Per generated token: `{"token": str, "logprob": float, "top": {token: logprob}}`."""
+
+    cached: bool = False
+    """Whether it was kept from an earlier request, so that this one took no time and was not sent."""
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """How a server is started, and known to be there."""
+
+    command: tuple[str, ...]
+    """The program and its arguments; it stays in the foreground, and ends when it is sent SIGTERM."""
+
+    env: dict[str, str] = {}
+    """Variables that it needs, over those of this process."""
+
+    base_url: str
+    """What clients are given as --base-url."""
+
+    health: str
+    """URL that answers 200 once requests are taken."""
+
+    model: str
+    """The name that requests give the model."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -85,6 +107,10 @@ class Client(ABC):
         Raises BackendUnusable for an unreachable server, a wrong key or a model that is not there. What cannot be
         found out is not an error.
         """
+
+    def capabilities(self) -> frozenset[str] | None:
+        """What of the backend's capabilities this server and model have, known after `check`; None: all of them."""
+        return None
 
     async def ready(self) -> bool:
         """Whether requests are taken now, found out in a moment: what a server that was lost is asked until it is back."""
@@ -124,8 +150,8 @@ class Backend(Part):
         """What requests may ask for; the rest is refused before a run starts.
 
         `chat` and `text` prompts, `continue` (a chat prompt that ends with an assistant's message), `tools` (calls of
-        functions), `stream` (the answer in pieces), `token_ids` (in and out), `schema` (structured answers), and names of
-        Sampling fields.
+        functions), `stream` (the answer in pieces), and names of Sampling fields. A stop string never stays in a
+        completion's text; `token_ids` is for ids in requests and in completions.
         """
         raise NotImplementedError
 
@@ -136,3 +162,7 @@ class Backend(Part):
     def preview(self, request: Request, target: Target, options: Any) -> str:
         """`request` exactly as it would be sent (the body, or the rendered text), for `--dry-run`. Sends nothing."""
         raise NotImplementedError
+
+    def server(self, target: Target, options: Any, host: str, port: int) -> Server:
+        """How `skillforge serve` starts a server of the model of `target`. Raises UsageError where that cannot be."""
+        raise UsageError(f"the backend '{self.name}' starts no server", "choose another --backend")

@@ -20,6 +20,13 @@ class SampleKey(NamedTuple):
     sample_index: int
 
 
+class TurnIds(msgspec.Struct, frozen=True):
+    """The ids of the tokens of one request, as the model was given them and wrote them."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the model said to one problem, once. Facts only: judgement is a Verdict."""
 
@@ -44,14 +51,18 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     logprobs: list[dict[str, object]] | None = None
     """Per generated token, where asked for: `{"token": str, "logprob": float, "top": {token: logprob}}`."""
 
+    token_ids: tuple[TurnIds, ...] = ()
+    """Of each turn, where asked for; the prompt of a later one holds the turns before it."""
+
     reward: float | None = None
     """What a reward model gave it, in that model's own scale, where it is known."""
 
     latency: float | None = None
-    """Seconds from sending the request that succeeded to its last byte; of all turns together."""
+    """Seconds from sending the request that succeeded to its last byte; of all turns together. None where all that was
+    asked came from a cache."""
 
     attempts: int = 1
-    """Requests that were sent, with those that failed."""
+    """Requests that were sent, with those that failed; 0 where all that was asked came from a cache."""
 
     restarts: int = 0
     """How often the sample was begun anew because a vote could not have counted it."""

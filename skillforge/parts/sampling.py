@@ -55,10 +55,17 @@ class Sampling(PartOptions, frozen=True, kw_only=True, omit_defaults=True):
         Annotated[int, Meta(ge=0, le=20)] | None,
         Meta(description="Store the log-probability of each token, and of this many alternatives."),
     ] = None
+    token_ids: Annotated[
+        bool | None, Meta(description="Store the ids of the tokens of each prompt and answer, for training.")
+    ] = None
+    json_schema: Annotated[
+        str | None, Meta(description="JSON schema, as JSON, that each answer must follow (structured output).")
+    ] = None
 
     def asked(self) -> frozenset[str]:
         """Names of the settings that are not left to the server: what a backend must be capable of."""
-        return frozenset(name for name in self.__struct_fields__ if getattr(self, name) not in (None, ()))
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        return frozenset(name for name, value in values.items() if value not in (None, ()) and value is not False)
 
     def over(self, default: Sampling) -> Sampling:
         """These settings, with those that are unset taken from `default`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from skillforge.errors import UsageError
-from skillforge.parts.backend import Backend
 from skillforge.parts.code import ToolProtocol
 from skillforge.parts.sampling import Sampling
 from skillforge.parts.transcript import Prompt
 from skillforge.pipeline.code import Code
-from skillforge.pipeline.resolve import Chosen
 
 LACKS = {
     "chat": ("takes no chat prompts", "choose another --prompt or --backend"),
@@ -23,21 +23,25 @@ LACKS = {
 """Capability that is no sampling setting -> what a backend without it does, and what to do then."""
 
 
-def refuse_incapable(backend: Chosen, sampling: Sampling, prompt: Prompt, code: Code | None) -> None:
-    """Raises UsageError where requests like `prompt`, and those of later turns, need what the backend lacks."""
-    part: Backend = backend.part
-    for name in sorted((sampling.asked() | _needed_of_prompts(prompt, code)) - part.capabilities(backend.options)):
+def needed(sampling: Sampling, prompt: Prompt, code: Code | None) -> frozenset[str]:
+    """What requests like `prompt`, and those of later turns, ask of a backend."""
+    return sampling.asked() | _needed_of_prompts(prompt, code)
+
+
+def refuse_lacking(lacking: Collection[str], who: str, backend: str) -> None:
+    """Raises UsageError where `who`, which `backend` brings, lacks something."""
+    for name in sorted(lacking):
         if name in LACKS:
             what, fix = LACKS[name]
         else:
             what = f"cannot do --{name.replace('_', '-')}"
-            fix = f"leave it out, or see 'skillforge plugins show {part.name}'"
-        raise UsageError(f"the backend '{part.name}' {what}", fix)
+            fix = f"leave it out, or see 'skillforge plugins show {backend}'"
+        raise UsageError(f"{who} {what}", fix)
 
 
-def _needed_of_prompts(prompt: Prompt, code: Code | None) -> set[str]:
+def _needed_of_prompts(prompt: Prompt, code: Code | None) -> frozenset[str]:
     if isinstance(prompt, str):
-        return {"text"}
+        return frozenset({"text"})
     if code is None:
-        return {"chat"}
-    return {"chat", "tools" if isinstance(code.protocol, ToolProtocol) else "continue"}
+        return frozenset({"chat"})
+    return frozenset({"chat", "tools" if isinstance(code.protocol, ToolProtocol) else "continue"})

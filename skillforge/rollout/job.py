@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 
 from skillforge.errors import RequestRefused
+from skillforge.parts.backend import Completion
 from skillforge.parts.problem import Problem
-from skillforge.parts.sample import Sample
+from skillforge.parts.sample import Sample, TurnIds
 from skillforge.parts.transcript import Prompt, Segment, Transcript, prompt_segments
 from skillforge.rollout.dispatch import GaveUp
 
@@ -42,6 +43,13 @@ class Job(msgspec.Struct, frozen=True):
         """The sample in state `error`, after `attempts` that were made before."""
         attempts += error.attempts if isinstance(error, GaveUp) else 1
         return self.sample(written, state="error", error=str(error), attempts=attempts)
+
+
+def turn_ids(completion: Completion) -> tuple[TurnIds, ...]:
+    """The ids that `completion` came with, as a sample holds them; none where none were asked for."""
+    if completion.token_ids is None:
+        return ()
+    return (TurnIds(completion.prompt_ids or (), completion.token_ids),)
 
 
 def sample_seed(run_seed: int | None, problem_id: str, sample_index: int) -> int | None:

@@ -18,39 +18,37 @@ from typing import Any
 import msgspec
 
 from skillforge.errors import ContextOverflow
-from skillforge.parts.backend import Request
-from skillforge.parts.code import CodeProtocol, ToolLoop, ToolProtocol
-from skillforge.parts.sample import Sample
+from skillforge.parts.backend import Completion, Request
+from skillforge.parts.code import ToolLoop
+from skillforge.parts.sample import Sample, TurnIds
 from skillforge.parts.sampling import Sampling
-from skillforge.parts.transcript import Prompt
 from skillforge.rollout.clock import Clock, TimeUp
 from skillforge.rollout.code_runner import CodeRunner, Tools
-from skillforge.rollout.conversation import Block, conversation
+from skillforge.rollout.context import complete_in_context
+from skillforge.rollout.conversation import Block, Conversation, conversation
 from skillforge.rollout.dispatch import Answer, Dispatcher, GaveUp
-from skillforge.rollout.job import Job, later_seed
+from skillforge.rollout.draft import Draft
+from skillforge.rollout.job import Job, later_seed, turn_ids
 
 
-async def tool_loop(job: Job, sampling: Sampling, dispatcher: Dispatcher, tools: Tools, clock: Clock) -> Sample:
+async def tool_loop(
+    job: Job, sampling: Sampling, dispatcher: Dispatcher, tools: Tools, clock: Clock, draft: Draft | None = None
+) -> Sample:
     """The finished sample of `job`; one that failed for good has state `error`, with what was written until then.
+
+    One whose time is up ends with the turns that are done, and with what `draft` holds of the next.
 
     Raises BackendUnusable where no request, and SandboxUnusable where no code can succeed.
     """
     async with CodeRunner(tools) as runner:
-        return await _Rollout(job, sampling, dispatcher, tools, runner).run(clock)
+        return await _Rollout(job, sampling, dispatcher, tools, runner, draft).run(clock)
 
 
-LEAST_ROOM = 16
-"""Tokens below which a turn is not worth asking for, where a server says "too long" and not by how much."""
-
-
-def first_request(
-    prompt: Prompt, sampling: Sampling, seed: int | None, protocol: CodeProtocol | ToolProtocol, loop: ToolLoop
-) -> Request:
-    """What is sent for the first turn of a sample."""
-    talk = conversation(prompt, protocol, loop)
+def first_request(talk: Conversation, sampling: Sampling, seed: int | None, loop: ToolLoop) -> Request:
+    """What is sent for the first turn of a sample, in the conversation `talk`."""
     stop = tuple(dict.fromkeys((*sampling.stop, *talk.stop)))
     sampling = msgspec.structs.replace(sampling, stop=stop, max_tokens=_least(sampling.max_tokens, loop.turn_tokens))
-    return Request(prompt, sampling, seed, talk.tools, whole=isinstance(protocol, CodeProtocol))
+    return Request(talk.next_prompt(), sampling, seed, talk.tools, talk.whole)
 
 
 def _least(*limits: int | None) -> int | None:
@@ -60,13 +58,22 @@ def _least(*limits: int | None) -> int | None:
 class _Rollout:
     """One sample on its way."""
 
-    def __init__(self, job: Job, sampling: Sampling, dispatcher: Dispatcher, tools: Tools, runner: CodeRunner) -> None:
+    def __init__(
+        self,
+        job: Job,
+        sampling: Sampling,
+        dispatcher: Dispatcher,
+        tools: Tools,
+        runner: CodeRunner,
+        draft: Draft | None,
+    ) -> None:
         self._job = job
+        self._draft = draft
         self._dispatcher = dispatcher
         self._loop = tools.loop
         self._runner = runner
         self._talk = conversation(job.prompt, tools.protocol, tools.loop)
-        self._first = first_request(job.prompt, sampling, job.seed, tools.protocol, tools.loop)
+        self._first = first_request(self._talk, sampling, job.seed, tools.loop)
         self._max_tokens = sampling.max_tokens
         self._executions = 0
         self._turns = 0
@@ -78,6 +85,9 @@ class _Rollout:
                 finish_reason = await self._take_turns()
         except TimeUp:
             finish_reason = "time"
+            if self._draft is not None and self._draft.text:
+                turn = self._talk.read(Completion(text=self._draft.text, finish_reason=finish_reason))
+                self._talk.segments += turn.segments
         except (ContextOverflow, GaveUp) as error:
             return self._job.failed(error, tuple(self._talk.segments), self._spent.attempts)
         return self._job.sample(tuple(self._talk.segments), finish_reason=finish_reason, **self._spent.facts())
@@ -94,7 +104,7 @@ class _Rollout:
                     raise
                 return "length"
             turn = self._talk.read(answer.completion)
-            self._talk.add_turn(turn, answer.latency, answer.completion.completion_tokens)
+            self._talk.add_turn(turn, answer.latency or 0.0, answer.completion.completion_tokens)
             self._turns += 1
             if not turn.blocks:
                 return turn.finish_reason
@@ -107,21 +117,14 @@ class _Rollout:
         return _least(left, self._loop.turn_tokens)
 
     async def _ask(self, room: int | None) -> Answer:
-        """The next turn; with fewer tokens where the context has not enough room for all. Raises ContextOverflow, GaveUp."""
-        prompt, seed = self._talk.next_prompt(), later_seed(self._job.seed, self._turns)
-        while True:
-            sampling = msgspec.structs.replace(self._first.sampling, max_tokens=room)
-            request = msgspec.structs.replace(self._first, prompt=prompt, sampling=sampling, seed=seed)
-            try:
-                answer = await self._dispatcher.complete(request)
-            except ContextOverflow as error:
-                less = _less_room(room, error.room)
-                if less is None:
-                    raise
-                room = less
-            else:
-                self._spent.add(answer)
-                return answer
+        """The next turn. Raises ContextOverflow, GaveUp."""
+        sampling = msgspec.structs.replace(self._first.sampling, max_tokens=room)
+        seed = later_seed(self._job.seed, self._turns)
+        prompt = self._talk.next_prompt()
+        request = msgspec.structs.replace(self._first, prompt=prompt, sampling=sampling, seed=seed)
+        answer = await complete_in_context(self._dispatcher, request, self._draft)
+        self._spent.add(answer)
+        return answer
 
     async def _run_all(self, blocks: tuple[Block, ...]) -> str | None:
         """Run what a turn asks for. Returns what ends the sample, if something does."""
@@ -163,14 +166,6 @@ class _Rollout:
         return self._loop.max_executions - self._executions
 
 
-def _less_room(room: int | None, left: int | None) -> int | None:
-    """Tokens to ask for where `room` were too many: what is `left`, as far as the server tells; None to give up."""
-    if left is not None:
-        return left if left > 0 and (room is None or left < room) else None
-    half = (room or 0) // 2
-    return half if half >= LEAST_ROOM else None
-
-
 class _Spent:
     """What the turns of a sample took together."""
 
@@ -179,24 +174,28 @@ class _Spent:
         self.completion_tokens = 0
         self._prompt_tokens = 0
         self._counted = True
-        self._latency = 0.0
+        self._latency: float | None = None
         self._logprobs: list[dict[str, object]] | None = None
+        self._token_ids: tuple[TurnIds, ...] = ()
 
     def add(self, answer: Answer) -> None:
         completion = answer.completion
         self.attempts += answer.attempts
-        self._latency += answer.latency
+        if answer.latency is not None:
+            self._latency = (self._latency or 0.0) + answer.latency
         self._counted &= completion.completion_tokens is not None and completion.prompt_tokens is not None
         self.completion_tokens += completion.completion_tokens or 0
         self._prompt_tokens += completion.prompt_tokens or 0
         if completion.logprobs is not None:
             self._logprobs = (self._logprobs or []) + completion.logprobs
+        self._token_ids += turn_ids(completion)
 
     def facts(self) -> dict[str, Any]:
         return {
             "prompt_tokens": self._prompt_tokens if self._counted else None,
             "completion_tokens": self.completion_tokens if self._counted else None,
             "logprobs": self._logprobs,
-            "latency": round(self._latency, 6),
+            "token_ids": self._token_ids,
+            "latency": self._latency and round(self._latency, 6),
             "attempts": self.attempts,
         }

@@ -25,6 +25,7 @@ from skillforge import (
     Problem,
     RequestFailed,
     RequestRefused,
+    Sampling,
     Sandbox,
     SandboxLoad,
     SandboxPool,
@@ -201,7 +202,19 @@ class Words(Client):
         self.fault = fault
         self.busy = False
 
-    async def complete(self, request):
+    def capabilities(self):
+        return frozenset({"chat", "beam_width"}) if self.fault == "more than the backend" else None
+
+    async def ready(self):
+        return self.fault != "never ready"
+
+    async def models(self):
+        return "m" if self.fault == "one name" else ["m"]
+
+    async def context_length(self):
+        return 0 if self.fault == "no context" else 4096
+
+    async def complete(self, request, on_text=None):
         if self.fault == "one at a time":
             assert not self.busy
             self.busy = True
@@ -211,24 +224,51 @@ class Words(Client):
             self.refuse()
         if request.tools:
             return self.call(request)
-        text = " ".join(([str(time.time_ns())] if self.fault == "no seed" else []) + NUMBERS)
+        chance = self.fault == "no seed" or (self.fault == "draws from all" and request.sampling.temperature)
+        text = " ".join(([str(time.time_ns())] if chance else []) + NUMBERS)
         if not isinstance(request.prompt, str) and request.prompt[-1].role == "assistant":
             text = self.rest(request.prompt[-1].content, text)
         words = text.split(" ")
-        text = " ".join(words[: request.sampling.max_tokens])
+        written = words[: request.sampling.max_tokens]
+        text = " ".join(written)
+        if request.sampling.json_schema:
+            text = "the sum is 7" if self.fault == "no schema" else '{"sum": 7}'
         stop = next((stop for stop in request.sampling.stop if self.fault != "no stop" and stop in text), "")
         text = text.partition(stop)[0] if stop else text
         length = (request.sampling.max_tokens or 99) < len(words) and self.fault != "no length"
         thinks = isinstance(request.prompt, str) and "<think>" in request.prompt
         thinks = thinks and (not request.whole or self.fault == "split")
+        if on_text is not None:
+            self.stream(text, on_text)
         return Completion(
+            **(self.ids(request, len(written)) if request.sampling.token_ids or self.fault == "ids unasked" else {}),
             text="" if thinks or (self.fault == "lost" and request.whole) else text,
             reasoning=text if thinks else None,
             finish_reason="length" if length else "stop",
             stop={"wrong stop": "wor", "own end": "", "untold": None}.get(self.fault, stop),
             prompt_tokens=3,
-            completion_tokens=2,
+            completion_tokens=len(written),
+            logprobs=None if request.sampling.logprobs is None else self.logprobs(written, request.sampling.logprobs),
         )
+
+    def stream(self, text, on_text):
+        for piece in [text] if self.fault == "at once" else text.partition(" "):
+            on_text(piece.upper() if self.fault == "other pieces" else piece)
+
+    def ids(self, request, count):
+        prompt = None if self.fault == "ids not taken" else request.prompt_ids
+        return {
+            "prompt_ids": prompt or (len(str(request.prompt)), 2, 3),
+            "token_ids": () if self.fault == "no ids" else tuple(range(count)),
+        }
+
+    def logprobs(self, written, count):
+        if self.fault == "no logprobs":
+            return None
+        logprob = 0.5 if self.fault == "probabilities" else -0.5
+        top = {} if self.fault == "no alternatives" else {f"word{number}": logprob for number in range(count)}
+        entries = [{"token": word, "logprob": logprob, "top": top} for word in written]
+        return entries[:1] if self.fault == "first logprob" else entries
 
     def refuse(self):
         if self.fault == "crash":
@@ -258,7 +298,7 @@ class GoodBackend(Backend):
     fault = ""
 
     def capabilities(self, options):
-        return frozenset({"chat", "text", "continue", "tools", "max_tokens", "stop", "seed"})
+        return frozenset({"chat", "text", "continue", "tools", "stream", *Sampling.__struct_fields__})
 
     @asynccontextmanager
     async def open(self, target, options):
@@ -290,6 +330,23 @@ class GoodBackend(Backend):
         ({"fault": "same id"}, "tools"),
         ({"fault": "object"}, "tools"),
         ({"fault": "one turn"}, "tools"),
+        ({"fault": "more than the backend"}, "capabilities of the target"),
+        ({"fault": "never ready"}, "ready"),
+        ({"fault": "one name"}, "models"),
+        ({"fault": "no context"}, "context_length"),
+        ({"fault": "at once"}, "stream"),
+        ({"fault": "other pieces"}, "stream"),
+        ({"fault": "no ids"}, "token_ids"),
+        ({"fault": "ids not taken"}, "token_ids"),
+        ({"fault": "ids unasked"}, "token_ids"),
+        ({"fault": "no schema"}, "json_schema"),
+        ({"fault": "draws from all"}, "top_p"),
+        ({"fault": "draws from all"}, "top_k"),
+        ({"fault": "draws from all"}, "min_p"),
+        ({"fault": "no logprobs"}, "logprobs"),
+        ({"fault": "first logprob"}, "logprobs"),
+        ({"fault": "probabilities"}, "logprobs"),
+        ({"fault": "no alternatives"}, "alternatives"),
         ({"capabilities": lambda self, options: {"chat"}}, "capabilities"),
         ({"capabilities": lambda self, options: frozenset({"chat", "beam_width"})}, "capabilities"),
         ({"capabilities": lambda self, options: frozenset({"stop"})}, "capabilities"),
@@ -311,7 +368,18 @@ def test_what_a_backend_is_not_capable_of_or_does_not_tell_is_skipped(outcomes) 
 
     found = outcomes(Plain(), target=TARGET)
     skipped = {name for name, result in found.items() if result.state == "skipped"}
-    assert skipped == {"tells the stop string", "continues", "whole", "tools", "seed"}
+    assert skipped == {
+        "tells the stop string",
+        "continues",
+        "whole",
+        "tools",
+        "seed",
+        "stream",
+        "token_ids",
+        "json_schema",
+        *("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"),
+        *("logprobs", "alternatives"),
+    }
 
 
 def test_a_good_backend_passes_with_and_without_a_target(outcomes) -> None:
