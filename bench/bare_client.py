@@ -1,6 +1,8 @@
 """The least that a client can do, as a yardstick: send the prompts of a file to a server with aiohttp, keep the texts.
 
 python bench/bare_client.py BASE_URL PROBLEMS.jsonl CONCURRENCY
+
+Prints how many answers came, and the seconds from the first request to the last answer.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from pathlib import Path
 
 import aiohttp
@@ -29,9 +32,10 @@ async def main(base_url: str, problems: Path, concurrency: int) -> None:
             async with session.post(f"{base_url}/chat/completions", json=body) as response:
                 texts.append((await response.json())["choices"][0]["message"]["content"])
 
+    started = time.perf_counter()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await asyncio.gather(*(worker(session) for _ in range(concurrency)))
-    print(len(texts))
+    print(json.dumps({"answers": len(texts), "seconds": time.perf_counter() - started}))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from skillforge.parts.problem import Problem
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.transcript import Prompt
 from skillforge.parts.voter import ModelVoter, VotePlan
-from skillforge.pipeline.capabilities import refuse_incapable
+from skillforge.pipeline.capabilities import needed, refuse_lacking
 from skillforge.pipeline.code import find_code
 from skillforge.pipeline.model_judging import find_judge
 from skillforge.pipeline.resolve import (
@@ -39,9 +40,10 @@ from skillforge.pipeline.resolve import (
     resolve_repeats,
     resolve_sampling,
 )
-from skillforge.pipeline.settings import EvalSettings, check_address, stored, without_credentials
+from skillforge.pipeline.settings import EvalSettings, addresses, stored, without_credentials
 from skillforge.pipeline.voting import find_chooser
 from skillforge.registry import Registry
+from skillforge.rollout.conversation import conversation
 from skillforge.rollout.job import Job, sample_seed
 from skillforge.rollout.tool_loop import first_request
 from skillforge.text import closest, one_line
@@ -52,8 +54,7 @@ class Plan:
 
     def __init__(self, settings: EvalSettings, registry: Registry) -> None:
         self.settings = settings
-        if settings.base_url is not None:
-            check_address(settings.base_url)
+        urls = addresses(settings.base_url)
         refuse_strange_kinds(settings)
         self.model, self._model_part = find_model(settings.model, settings.base_url, registry)
         self.benchmark = choose("benchmark", settings.benchmark, settings, registry)
@@ -66,7 +67,7 @@ class Plan:
         if isinstance(self.grader.part, ModelGrader):
             find_judge(self.grader.options, registry)
         self.backend = choose_backend(settings, self._model_part, registry)
-        self.target = Target(self.model, settings.base_url)
+        self.targets = [Target(self.model, url) for url in urls or (None,)]
         self.voter = choose_voter(settings, registry)
         if self.voter is not None and isinstance(self.voter.part, ModelVoter):
             find_chooser(self.voter.options, registry)
@@ -78,7 +79,10 @@ class Plan:
         self.source = DataSource(find_data_dir(settings.data_dir))
         self.first_problem = self._first_problem()
         self.first_prompt = self.render(self.first_problem)
-        refuse_incapable(self.backend, self.sampling, self.first_prompt, self.code)
+        self.needs = needed(self.sampling, self.first_prompt, self.code)
+        backend: Backend = self.backend.part
+        self._able = backend.capabilities(self.backend.options)
+        refuse_lacking(self.needs - self._able, f"the backend '{backend.name}'", backend.name)
 
     # What will be asked -------------------------------------------------------------------------------------------
 
@@ -139,8 +143,9 @@ class Plan:
         seed = sample_seed(self.sampling.seed, self.first_problem.id, 0)
         request = Request(self.first_prompt, self.sampling, seed)
         if self.code is not None:
-            request = first_request(self.first_prompt, self.sampling, seed, self.code.protocol, self.code.loop)
-        return backend.preview(request, self.target, self.backend.options)
+            talk = conversation(self.first_prompt, self.code.protocol, self.code.loop)
+            request = first_request(talk, self.sampling, seed, self.code.loop)
+        return backend.preview(request, self.targets[0], self.backend.options)
 
     # What run.json says -------------------------------------------------------------------------------------------
 
@@ -169,7 +174,7 @@ class Plan:
             "split": self.split,
             "model": self.model.name,
             "weights": self.model.location,
-            "base_url": without_credentials(self.target.base_url),
+            "base_url": without_credentials(self.settings.base_url),
             "backend": self.backend.id,
             "prompt": self.prompt.id,
             "few_shots": len(self.few_shots),
@@ -194,6 +199,8 @@ class Plan:
     def places(self) -> dict[str, str]:
         """The folders that were found, as settings that find them again from anywhere."""
         found = {"data_dir": str(self.source.data_dir)} if self.source.data_dir else {}
+        if self.settings.cache is not None:
+            found["cache"] = str(Path(self.settings.cache).absolute())
         return found if self._model_part else {**found, "model": self.model.name}
 
     def plugins(self) -> dict[str, str]:
@@ -212,6 +219,12 @@ class Plan:
         """Fingerprint of how a problem is asked: the rendering of a stand-in question, and the stop strings."""
         probe = self.render(msgspec.structs.replace(self.first_problem, id="", question="\x00question\x00"))
         return hashlib.sha256(msgspec.json.encode((probe, self.sampling.stop))).hexdigest()
+
+    def able_target(self, found: frozenset[str] | None) -> frozenset[str]:
+        """What can be asked where requests go, of which `found` is known. Raises UsageError where that is too little."""
+        able = self._able if found is None else found
+        refuse_lacking(self.needs - able, f"the model '{self.model.name}', where it is served,", self.backend.part.name)
+        return able
 
     # Checking -----------------------------------------------------------------------------------------------------
 

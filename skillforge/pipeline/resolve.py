@@ -20,7 +20,7 @@ from skillforge.parts.sampling import Sampling
 from skillforge.parts.voter import VotePlan
 from skillforge.pipeline.settings import EvalSettings, sampling_of
 from skillforge.registry import Registry
-from skillforge.text import closest
+from skillforge.text import closest, one_line
 
 KINDS_WITH_OPTIONS = ("benchmark", "prompt", "grader", "backend", "sandbox", "voter", "rollout")
 PREFERRED_SANDBOX = "local"
@@ -85,7 +85,7 @@ def refuse_strange_kinds(settings: EvalSettings) -> None:
 def find_model(name: str | None, base_url: str | None, registry: Registry) -> tuple[ModelRef, Model | None]:
     """The model as backends are told of it, and its part where a package brings it.
 
-    `name` is that of an installed one, one of its hub ids, a folder, any other hub id, or what a server calls it.
+    `name` is that of an installed one, one of its hub ids, a folder or file, any other hub id, or what a server calls it.
     """
     if name is None:
         part: Any = _embedded_model(base_url, registry)
@@ -96,8 +96,8 @@ def find_model(name: str | None, base_url: str | None, registry: Registry) -> tu
     if isinstance(part, Model):
         return ModelRef(name or part.name, part.location()), part
     assert name is not None
-    if base_url is None and Path(name).is_dir():
-        name = str(Path(name).resolve())  # the same folder, wherever the run is continued from
+    if base_url is None and Path(name).exists():
+        name = str(Path(name).resolve())  # the same weights, wherever the run is continued from
     return ModelRef(name, name), None
 
 
@@ -201,8 +201,22 @@ def resolve_sampling(
     wanted = msgspec.structs.replace(wanted, **dict.fromkeys(settings.leave_out))
     if repeats > 1 and wanted.temperature == 0:
         raise UsageError("several samples with temperature 0 are the same answer each time", "raise --temperature")
+    _refuse_schema(wanted.json_schema)
     stop = dict.fromkeys((*wanted.stop, *style.stop_strings(prompt.options)))
     return msgspec.structs.replace(wanted, stop=tuple(stop))
+
+
+def _refuse_schema(schema: str | None) -> None:
+    """Raises UsageError for what is no JSON object. Whether it is a schema, the server knows."""
+    if schema is None:
+        return
+    try:
+        msgspec.json.decode(schema, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UsageError(
+            f"--json-schema is no JSON object ({one_line(str(error), 100)})",
+            'give the schema itself, such as --json-schema "$(cat answer.json)"',
+        ) from None
 
 
 def find_few_shots(settings: EvalSettings, style: PromptStyle) -> Sequence[Problem]:

@@ -28,7 +28,11 @@ class EvalSettings(Sampling, frozen=True, kw_only=True, omit_defaults=True):
         ),
     ] = None
     base_url: Annotated[
-        str | None, Meta(description="Address of the server, such as http://localhost:8000/v1.", extra=OPERATIONAL)
+        str | None,
+        Meta(
+            description="Address of the server, such as http://localhost:8000/v1; of several servers, split by commas.",
+            extra=OPERATIONAL,
+        ),
     ] = None
     backend: Annotated[str | None, Meta(description="Backend. Default: what fits --base-url or the model.")] = None
     prompt: Annotated[str | None, Meta(description="Prompt style. Default: the model's own, else the benchmark's.")] = (
@@ -67,6 +71,22 @@ class EvalSettings(Sampling, frozen=True, kw_only=True, omit_defaults=True):
             extra=OPERATIONAL,
         ),
     ] = 9
+    patience: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds to wait for a server that was lost in mid-run to be back; not counted as tries.",
+            extra=OPERATIONAL,
+        ),
+    ] = 600.0
+    cache: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(
+            description="Keep completions in this folder, and do not ask again for those that are there; for greedy "
+            "sampling, and for sampling with --seed.",
+            extra=OPERATIONAL,
+        ),
+    ] = None
     data_dir: Annotated[
         str | None,
         Meta(
@@ -109,6 +129,14 @@ def stored(settings: EvalSettings) -> dict[str, Any]:
     return result
 
 
+def addresses(base_url: str | None) -> tuple[str, ...]:
+    """Those that `base_url` lists, each once. Raises UsageError for what is no address."""
+    urls = dict.fromkeys(url.strip() for url in base_url.split(",")) if base_url is not None else {}
+    for url in urls:
+        check_address(url)
+    return tuple(urls)
+
+
 def check_address(url: str) -> None:
     """Raises UsageError for what is no address. The text is not repeated: it may hold a password."""
     from urllib.parse import urlsplit
@@ -123,10 +151,11 @@ def check_address(url: str) -> None:
 
 
 def without_credentials(url: str | None) -> str | None:
-    """`url` without user, password and query."""
+    """`url`, which may list several, without user, password and query."""
     if url is None:
         return None
     from urllib.parse import urlsplit
 
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    parts = (urlsplit(each.strip()) for each in url.split(","))
+    bare = (each._replace(netloc=each.netloc.rpartition("@")[2], query="", fragment="") for each in parts)
+    return ",".join(each.geturl() for each in bare)

@@ -24,11 +24,11 @@ class Clock:
     @contextlib.asynccontextmanager
     async def watching(self, seconds: float | None) -> AsyncIterator[None]:
         """Ends what is inside at the clock's moment, or after `seconds`, whichever comes first. Raises TimeUp then."""
-        own = None if seconds is None else asyncio.get_running_loop().time() + seconds
+        own = contextlib.nullcontext() if seconds is None else asyncio.timeout(seconds)
         limits: list[asyncio.Timeout] = []
         try:
-            async with asyncio.timeout_at(own) as mine, asyncio.timeout_at(self._when) as shared:
-                limits = [mine, shared]
+            async with own as mine, asyncio.timeout_at(self._when) as shared:
+                limits = [shared] if mine is None else [mine, shared]
                 self._running.add(shared)
                 try:
                     yield

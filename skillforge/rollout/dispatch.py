@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 
 import msgspec
 
 from skillforge.errors import BackendUnusable, ContextOverflow, RequestFailed, RequestRefused, SkillForgeError
 from skillforge.parts.backend import Client, Completion, Request
+from skillforge.rollout.draft import Draft
 from skillforge.rollout.limiter import Limiter
+from skillforge.rollout.outage import READY_SECONDS, Outages
 from skillforge.text import one_line
 
 BACKOFF_FIRST = 0.1
@@ -19,12 +22,17 @@ RETRY_AFTER_MOST = 300.0
 UNUSABLE_IN_A_ROW = 10
 """So many requests answered "wrong key" or "no such model", with no success between, are no longer the fault of single ones."""
 
+SPARED_MOST = 10
+"""Tries of one request that are not counted, because the server was lost, or turned it away while it answered others.
+With more of them, the request itself may be what brings the server down, or what it never takes."""
+
 
 class Answer(msgspec.Struct, frozen=True):
-    """A completion and what it took: `latency` in seconds of the attempt that succeeded."""
+    """A completion and what it took: `latency` in seconds of the attempt that succeeded; None and no attempt where it was
+    kept from an earlier request."""
 
     completion: Completion
-    latency: float
+    latency: float | None
     attempts: int
 
 
@@ -39,36 +47,52 @@ class GaveUp(RequestRefused):
 class Dispatcher:
     """Makes completions with one client."""
 
-    def __init__(self, client: Client, limiter: Limiter, retries: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        limiter: Limiter,
+        retries: int,
+        patience: float = 0.0,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """A server that is lost after it has answered is waited for, up to `patience` seconds; `tell` tells the user."""
         self._client = client
         self._limiter = limiter
         self._retries = retries
+        self._outages = Outages(client, patience, tell)
         self._last_success = float("-inf")
         self._unusable = 0
 
-    async def complete(self, request: Request) -> Answer:
-        """One completion, tried up to `retries` times more.
+    async def complete(self, request: Request, draft: Draft | None = None) -> Answer:
+        """One completion, tried up to `retries` times more, and a few times that are not counted; see SPARED_MOST.
+
+        `draft` holds what is written while it comes.
 
         Raises ContextOverflow where the prompt is too long, GaveUp where this request has failed for good otherwise, and
         BackendUnusable where no request can succeed.
         """
-        attempt, first_failed = 0, float("inf")
+        attempt, spared, first_failed = 0, 0, float("inf")
         while True:
             attempt += 1
             sent = time.monotonic()
             try:
-                completion = await self._client.complete(request)
+                completion = await (draft.complete(self._client, request) if draft else self._client.complete(request))
             except ContextOverflow:
                 raise
             except RequestRefused as error:
                 raise GaveUp(str(error), attempt) from error
             except BackendUnusable as error:
-                raise self._unusable_or_given_up(error, attempt) from error
+                raise await self._unusable_or_given_up(error, attempt) from error
             except RequestFailed as error:
                 first_failed = min(first_failed, time.monotonic())
                 if error.throttled:
                     self._limiter.throttled()
-                if attempt > self._retries:
+                if spared < SPARED_MOST and await self._sat_out(error):
+                    spared += 1
+                    continue
+                if spared < SPARED_MOST and error.throttled and self._last_success > first_failed:
+                    spared += 1
+                if attempt - spared > self._retries:
                     raise self._exhausted(error, attempt, first_failed) from error
                 await asyncio.sleep(_pause(attempt, error.retry_after))
             except SkillForgeError:
@@ -76,19 +100,35 @@ class Dispatcher:
             except Exception as error:
                 fault = f"the backend raised {type(error).__name__}: {one_line(str(error))}"
                 bug = BackendUnusable(fault, "tell the author of its plugin")
-                raise self._unusable_or_given_up(bug, attempt) from error
+                raise await self._unusable_or_given_up(bug, attempt) from error
             else:
+                if completion.cached:
+                    return Answer(completion, None, attempt - 1)
                 self._last_success, self._unusable = time.monotonic(), 0
-                latency = self._last_success - sent
-                self._limiter.succeeded(latency)
-                return Answer(completion, latency, attempt)
+                self._limiter.succeeded()
+                return Answer(completion, self._last_success - sent, attempt)
 
-    def _unusable_or_given_up(self, error: BackendUnusable, attempts: int) -> Exception:
+    async def _sat_out(self, error: RequestFailed) -> bool:
+        """Whether the server was lost, though it had answered before, and is back."""
+        return error.connection and self._last_success > 0 and await self._outages.sit_out(error.what)
+
+    async def _unusable_or_given_up(self, error: BackendUnusable, attempts: int) -> Exception:
         """What no request survives ends the run; beside requests that succeed, it is this request's own fault."""
         self._unusable += 1
-        if self._last_success < 0 or self._unusable >= UNUSABLE_IN_A_ROW:
+        if self._last_success < 0 or self._unusable >= UNUSABLE_IN_A_ROW or await self._is_unusable():
             return error
         return GaveUp(str(error), attempts)
+
+    async def _is_unusable(self) -> bool:
+        """Whether the client itself finds that no request can succeed, such as where a key has expired."""
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await self._client.check()
+        except BackendUnusable:
+            return True
+        except (SkillForgeError, TimeoutError):
+            pass
+        return False
 
     def _exhausted(self, error: RequestFailed, attempts: int, first_failed: float) -> Exception:
         if error.connection and self._last_success < first_failed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from skillforge import (
@@ -63,7 +64,12 @@ def complete(client: Client, *, retries: int = 3, limiter: Limiter | None = None
 def test_an_answer_at_once(pauses: list[float]) -> None:
     answer = complete(Scripted(GOOD))
     assert (answer.completion, answer.attempts, pauses) == (GOOD, 1, [])
-    assert answer.latency >= 0
+    assert answer.latency is not None and answer.latency >= 0
+
+
+def test_an_answer_from_a_cache_sent_nothing_and_took_no_time() -> None:
+    answer = complete(Scripted(msgspec.structs.replace(GOOD, cached=True)))
+    assert (answer.attempts, answer.latency) == (0, None)
 
 
 def test_what_can_pass_is_tried_again_with_growing_pauses(pauses: list[float]) -> None:
@@ -85,9 +91,9 @@ def test_what_the_server_asks_for_is_honoured(pauses: list[float]) -> None:
 def test_only_throttling_lowers_the_load(pauses: list[float]) -> None:
     limiter = Limiter(None)
     before = limiter.limit
-    complete(Scripted(*[RequestFailed("HTTP 500")] * 5, GOOD), limiter=limiter, retries=9)
+    complete(Scripted(*[RequestFailed("HTTP 500")] * 20, GOOD), limiter=limiter, retries=20)
     assert limiter.limit == before
-    complete(Scripted(*[RequestFailed("HTTP 429", throttled=True)] * 5, GOOD), limiter=limiter, retries=9)
+    complete(Scripted(*[RequestFailed("HTTP 429", throttled=True)] * 20, GOOD), limiter=limiter, retries=20)
     assert limiter.limit < before
 
 
@@ -133,6 +139,20 @@ def test_a_key_that_stops_working_ends_the_run_after_a_few(pauses: list[float]) 
     assert asyncio.run(revoked()) == [GaveUp] * 9 + [BackendUnusable]
 
 
+def test_a_key_that_the_client_itself_finds_expired_ends_the_run_at_once() -> None:
+    class Expired(Scripted):
+        async def check(self) -> None:
+            raise BackendUnusable("wrong key")
+
+    async def expired() -> None:
+        dispatcher = Dispatcher(Expired(GOOD, BackendUnusable("HTTP 401")), Limiter(1), 3)
+        await dispatcher.complete(REQUEST)
+        await dispatcher.complete(REQUEST)
+
+    with pytest.raises(BackendUnusable, match="HTTP 401"):
+        asyncio.run(expired())
+
+
 def test_a_server_that_dies_after_an_answer_ends_the_run_and_costs_no_sample(pauses: list[float]) -> None:
     gone = RequestFailed("connection refused", connection=True)
 
@@ -168,6 +188,125 @@ def test_broken_connections_beside_answers_cost_one_sample(pauses: list[float]) 
         return await asyncio.gather(dispatcher.complete(REQUEST), others(), return_exceptions=True)
 
     assert isinstance(asyncio.run(main())[0], GaveUp)
+
+
+GONE = RequestFailed("cannot reach the server", connection=True)
+
+
+class Mortal(Client):
+    """Answers while it is alive, and while it is not, raises GONE. It dies after each number of answers in `deaths`, and
+    is alive again when it was asked so many times whether it is."""
+
+    def __init__(self, *deaths: int, asked_until_back: int) -> None:
+        self.deaths = deaths
+        self.asked_until_back = asked_until_back
+        self.answers = self.lost = self.asked = 0
+
+    async def ready(self) -> bool:
+        await asyncio.tasks.sleep(0)
+        self.asked += self.lost
+        if self.asked >= self.asked_until_back:
+            self.asked = self.lost = 0
+        return not self.lost
+
+    async def complete(self, request: Request) -> Completion:
+        await asyncio.tasks.sleep(0)
+        if self.lost:
+            raise GONE
+        self.answers += 1
+        self.lost = self.answers in self.deaths
+        return GOOD
+
+
+def all_at_once(client: Client, requests: int, retries: int, patience: float) -> tuple[list[Answer], list[str]]:
+    """One answer, then those to so many requests in flight together; and what the user was told."""
+    told: list[str] = []
+
+    async def main() -> list[Answer]:
+        dispatcher = Dispatcher(client, Limiter(requests), retries, patience, told.append)
+        await dispatcher.complete(REQUEST)
+        return await asyncio.gather(*(dispatcher.complete(REQUEST) for _ in range(requests)))
+
+    return asyncio.run(main()), told
+
+
+def test_a_server_that_is_lost_and_comes_back_costs_no_tries(pauses: list[float]) -> None:
+    client = Mortal(1, 8, asked_until_back=12)
+    answers, told = all_at_once(client, requests=20, retries=0, patience=600)
+    assert [answer.completion for answer in answers] == [GOOD] * 20
+    assert max(answer.attempts for answer in answers) > 1
+    lost = "cannot reach the server; waiting up to 10 min for the server to be back"
+    assert told == [lost, "the server answers again"] * 2
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0, 5.0, 5.0, 5.0] * 2
+
+
+def test_the_patience_with_a_lost_server_ends() -> None:
+    with pytest.raises(BackendUnusable, match=r"cannot reach the server, and nothing came back in 0.05 s; start the"):
+        all_at_once(Mortal(1, asked_until_back=10**9), requests=20, retries=9, patience=0.05)
+
+
+def test_a_server_that_was_never_there_is_not_waited_for(pauses: list[float]) -> None:
+    client = Mortal(asked_until_back=10**9)
+    client.lost = 1
+    with pytest.raises(BackendUnusable, match="4 times in a row"):
+        all_at_once(client, requests=1, retries=3, patience=600)
+
+
+def test_what_brings_the_server_down_time_and_again_comes_to_an_end(pauses: list[float]) -> None:
+    class Deadly(Mortal):
+        async def complete(self, request: Request) -> Completion:
+            if request.seed == 7:
+                self.lost = 1
+                raise GONE
+            return await super().complete(request)
+
+    async def main() -> None:
+        dispatcher = Dispatcher(Deadly(asked_until_back=2), Limiter(2), 1, 600)
+        await dispatcher.complete(Request("x", Sampling(), 1))
+        await dispatcher.complete(REQUEST)
+
+    with pytest.raises(BackendUnusable, match=f"cannot reach the server, {dispatch.SPARED_MOST + 2} times in a row"):
+        asyncio.run(main())
+
+
+def test_kept_answers_say_nothing_about_the_server(pauses: list[float]) -> None:
+    kept = msgspec.structs.replace(GOOD, cached=True)
+    limiter = Limiter(None)
+    before = limiter.limit
+
+    async def main() -> None:
+        dispatcher = Dispatcher(Scripted(*[kept] * 1000, GONE), limiter, 1, 600)
+        for _ in range(1001):
+            await dispatcher.complete(REQUEST)
+
+    with pytest.raises(BackendUnusable, match="2 times in a row"):
+        asyncio.run(main())
+    assert limiter.limit == before
+
+
+def test_a_request_that_is_turned_away_while_others_are_answered_is_tried_more_often(pauses: list[float]) -> None:
+    class Full(Client):
+        turned_away = 0
+
+        async def complete(self, request: Request) -> Completion:
+            await asyncio.tasks.sleep(0)
+            if request.seed == 7 and self.turned_away < 12:
+                self.turned_away += 1
+                raise RequestFailed("HTTP 429", throttled=True)
+            return GOOD
+
+    async def main(requests: int) -> Answer:
+        dispatcher = Dispatcher(Full(), Limiter(2), 4)
+
+        async def others() -> None:
+            for _ in range(requests):
+                await dispatcher.complete(Request("x", Sampling(), 1))
+
+        return (await asyncio.gather(dispatcher.complete(REQUEST), others()))[0]
+
+    assert asyncio.run(main(50)).attempts == 13
+    with pytest.raises(GaveUp, match=r"HTTP 429 \(given up after 5 attempts\)"):
+        asyncio.run(main(0))
 
 
 JOB = Job("b", "test", Problem(id="p", question="2+2"), 1, "2+2=", 7)

@@ -1,0 +1,1 @@
+"""Cache of completions: what a model answered once is not asked for again."""
