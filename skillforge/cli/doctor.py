@@ -13,11 +13,13 @@ import msgspec
 
 from skillforge import __version__
 from skillforge.child import Child, ChildDied, ChildHung, Parent
+from skillforge.errors import UsageError
 from skillforge.parts.part import Finding
 from skillforge.registry import PartEntry, Registry, default_registry
 from skillforge.text import one_line, printable
 
 if TYPE_CHECKING:
+    from skillforge.pipeline.resolve import Chosen
     from skillforge.probe import Stock
 
 DIAGNOSIS_LIMIT = 20.0
@@ -39,15 +41,50 @@ class Diagnosis(msgspec.Struct, frozen=True):
         return all(finding.state != "missing" for finding in self.findings)
 
 
+class ServerDiagnosis(msgspec.Struct, frozen=True):
+    """What was found of a running server."""
+
+    base_url: str
+    backend: str
+    findings: list[Finding]
+
+
 @click.command()
+@click.option(
+    "--base-url",
+    metavar="TEXT",
+    help="Look at the running server at this address instead; of several, split by commas.",
+)
+@click.option("--backend", metavar="TEXT", help="With --base-url: what speaks to it. Default: what fits addresses.")
+@click.option("--model", metavar="TEXT", help="With --base-url: the model to ask. Default: the first that it has.")
+@click.option(
+    "-o", "assignments", multiple=True, metavar="backend.NAME=VALUE", help="With --base-url: an option of the backend."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.pass_context
-def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Show what this installation has, and what it lacks.
+def doctor(
+    ctx: click.Context,
+    base_url: str | None,
+    backend: str | None,
+    model: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show what this installation has, and what it lacks; or what a running server has.
+
+    \b
+    skillforge doctor
+    skillforge doctor --base-url http://localhost:8000/v1
 
     The exit code is 1 where a plugin is broken, or where something is missing for each part of a kind: a sandbox that
-    cannot be used is no fault while there is another.
+    cannot be used is no fault while there is another. Of a server it is 1 where something is missing that a run needs. The
+    server is sent one or two short requests; keys are never shown.
     """
+    if base_url is not None:
+        ctx.exit(_look_at_servers(base_url, backend, model, assignments, as_json))
+    for value, name in ((backend, "--backend"), (model, "--model"), (assignments, "-o")):
+        if value:
+            raise UsageError(f"{name} is for a look at a server", "name the server with --base-url")
     from skillforge.probe import take_stock
 
     stocks = take_stock(default_registry().all_entries)
@@ -102,6 +139,46 @@ def _versions() -> dict[str, str]:
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "kernel": platform.release(),
     }
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# A running server
+# ---------------------------------------------------------------------------------------------------------------
+
+
+def _look_at_servers(
+    base_url: str, backend: str | None, model: str | None, assignments: Sequence[str], as_json: bool
+) -> int:
+    """Show what is found of each server, as it is found; the exit code."""
+    import asyncio
+
+    from skillforge.cli.declared import part_options
+    from skillforge.pipeline.resolve import backend_for
+    from skillforge.pipeline.settings import addresses
+
+    values = part_options(assignments)
+    if strange := values.keys() - {"backend"}:
+        raise UsageError(f"'{strange.pop()}' is not used here", "set options of the backend: -o backend.NAME=VALUE")
+    urls = addresses(base_url)
+    chosen = backend_for(backend, base_url, values.get("backend", {}), None, default_registry())
+    servers = [asyncio.run(_look_at(chosen, url, model, shown=not as_json)) for url in urls]
+    if as_json:
+        click.echo(msgspec.json.encode({"servers": servers}))
+    return int(any(finding.state == "missing" for server in servers for finding in server.findings))
+
+
+async def _look_at(backend: Chosen, url: str, model: str | None, *, shown: bool) -> ServerDiagnosis:
+    from skillforge.pipeline.server_check import check_server
+    from skillforge.pipeline.settings import without_credentials
+
+    told = ServerDiagnosis(without_credentials(url) or "", backend.id, [])
+    if shown:
+        _print_title("server", told.base_url, f"backend {backend.part.name}")
+    async for finding in check_server(backend, url, model):
+        told.findings.append(finding)
+        if shown:
+            _print_finding(finding.state, finding.name, finding.detail, finding.fix)
+    return told
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -116,3 +116,124 @@ def test_json_names_what_is_broken(installed, skillforge, site) -> None:
     (fault,) = report["faulty"]
     assert (fault["kind"], fault["name"], fault["state"]) == ("grader", "unreadable", "broken")
     assert "SyntaxError" in fault["cause"] and "pip uninstall faulty-syntax" in fault["fix"]
+
+
+# A running server ----------------------------------------------------------------------------------------------------
+
+ASKER = """
+import asyncio, os
+from contextlib import asynccontextmanager
+from skillforge import Backend, BackendUnusable, Client, Completion, PartOptions, RequestRefused, hookimpl
+SKILLFORGE_CONTRACT = 1
+
+class Options(PartOptions):
+    api_key_env: str = "ASKER_KEY"
+    key: str | None = None
+    ready: bool = True
+    models: int = 2
+    refuses: str = ""
+
+class Asked(Client):
+    def __init__(self, target, options):
+        self.target, self.options = target, options
+    async def check(self):
+        if self.target.model.name == "absent":
+            raise BackendUnusable("the server has no model 'absent'", "did you mean 'model-0'?")
+    def capabilities(self):
+        return frozenset({"chat", "text", "max_tokens", "temperature"})
+    async def ready(self):
+        return self.options.ready
+    async def models(self):
+        if self.options.key is not None and os.environ.get(self.options.api_key_env) != self.options.key:
+            raise BackendUnusable("the server refuses the key (401)", "set ASKER_KEY")
+        return [f"model-{number}" for number in range(self.options.models)]
+    async def context_length(self):
+        return 4096
+    async def complete(self, request, on_text=None):
+        form = "text" if isinstance(request.prompt, str) else "chat"
+        if form in self.options.refuses:
+            raise RequestRefused(f"no {form} for {self.target.model.name}", "use another form")
+        return Completion(text=f"5\x1b[2J {request.sampling.max_tokens}", completion_tokens=3)
+
+class Asker(Backend):
+    summary = "Asks nobody"
+    default_for = "url"
+    Options = Options
+    def __init__(self, name):
+        self.name = name
+    def capabilities(self, options):
+        return frozenset({"chat", "text", "max_tokens", "temperature", "seed"})
+    @asynccontextmanager
+    async def open(self, target, options):
+        yield Asked(target, options)
+
+@hookimpl
+def skillforge_backend(name):
+    return Asker(name)
+"""
+URL = "http://user:password@server:8000/v1"
+
+
+@pytest.fixture
+def asker(site) -> None:
+    site.install("good-asker", {("backend", "asker"): "good_asker"}, {"good_asker": ASKER})
+
+
+def look(skillforge, *arguments: str) -> dict[str, tuple[str, str]]:
+    """Name -> state and detail of what is found of the server."""
+    result = skillforge("doctor", "--base-url", URL, "--json", *arguments)
+    (server,) = json.loads(result.stdout)["servers"]
+    assert (server["base_url"], server["backend"]) == ("http://server:8000/v1", "good-asker:asker")
+    return {finding["name"]: (finding["state"], finding["detail"]) for finding in server["findings"]}
+
+
+def test_a_server_is_looked_at_through_its_backend(asker, skillforge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASKER_KEY", "sk-never-shown")
+    result = skillforge("doctor", "--base-url", URL)
+    assert result.exit_code == 0
+    first, *lines = result.stdout.strip().splitlines()
+    assert first == "server http://server:8000/v1 (backend asker)"
+    assert lines[:6] == [
+        "  ✓ server: takes requests, with the key in ASKER_KEY",
+        "  ✓ models: model-0, model-1",
+        "  ✓ model: model-0",
+        "  ✓ context: 4,096 tokens",
+        "  ✓ capabilities: chat, max_tokens, temperature, text",
+        "  ! capabilities: not here, though the backend has them: seed",
+    ]
+    assert all(f"  ✓ {form}: 3 tokens in 0." in result.stdout for form in ("chat", "text"))
+    assert "\\x1b[2J 16'" in result.stdout and "\x1b" not in result.stdout
+    assert "sk-never" not in result.stdout and "password" not in result.stdout
+
+
+def test_a_key_that_is_refused_is_told(asker, skillforge) -> None:
+    found = look(skillforge, "-o", "backend.key=right")
+    assert found == {"server": ("missing", "the server refuses the key (401)")}
+    assert skillforge("doctor", "--base-url", URL, "-o", "backend.key=right").exit_code == 1
+
+
+def test_a_server_that_still_loads_is_asked_nothing(asker, skillforge) -> None:
+    found = look(skillforge, "-o", "backend.ready=false", "-o", "backend.models=0")
+    assert {name: state for name, (state, _) in found.items()} == {"server": "missing", "models": "weak"}
+
+
+def test_a_model_that_is_not_there_is_told(asker, skillforge) -> None:
+    assert look(skillforge, "--model", "absent")["model"] == ("missing", "the server has no model 'absent'")
+
+
+def test_a_form_that_is_refused_is_a_weakness_while_the_other_works(asker, skillforge) -> None:
+    assert look(skillforge, "--model", "base", "-o", "backend.refuses=chat")["chat"] == ("weak", "no chat for base")
+    found = look(skillforge, "-o", "backend.refuses=chat text")
+    assert (found["chat"][0], found["text"][0]) == ("missing", "missing")
+
+
+def test_several_servers_are_looked_at_in_turn(asker, skillforge) -> None:
+    result = skillforge("doctor", "--base-url", "http://one:1,http://two:2")
+    assert [line for line in result.stdout.splitlines() if line.startswith("server ")] == [
+        "server http://one:1 (backend asker)",
+        "server http://two:2 (backend asker)",
+    ]
+
+
+def test_options_for_a_server_need_one(skillforge) -> None:
+    assert "name the server with --base-url" in str(skillforge("doctor", "--model", "m").exception)

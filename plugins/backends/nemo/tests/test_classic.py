@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -48,7 +49,7 @@ def bytes_server(start: Callable[..., Any], byte_model: str) -> Any:
 
 
 @pytest.mark.parametrize("batch_size", [1, 128])
-def test_contract(bytes_server: Any, batch_size: int) -> None:
+def test_contract(bytes_server: Any, batch_size: int, record_property: Any) -> None:
     options = {"protocol": "classic", "batch_size": batch_size}
     target = Target(ModelRef("any", "any"), bytes_server.url)
     results = {result.name: result for result in check_backend(NemoBackend(), options=options, target=target)}
@@ -56,6 +57,10 @@ def test_contract(bytes_server: Any, batch_size: int) -> None:
     for name in ("completes", "max_tokens", "stop", "tells the stop string", "eight at once", "cancelling"):
         assert results[name].state == "ok", results[name]
     assert results["seed"].state == ("ok" if batch_size == 1 else "skipped")
+    told = {name: None if each.state == "ok" else each.detail for name, each in results.items()}
+    record_property(
+        f"backend: nemo, classic, {'one by one' if batch_size == 1 else 'batches'} (written)", json.dumps(told)
+    )
 
 
 # Text -------------------------------------------------------------------------------------------------------------

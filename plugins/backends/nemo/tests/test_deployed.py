@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,12 +16,14 @@ QUESTION = (Message("user", "Mia has 12 pens. Mia buys 7 more pens. How many pen
 
 
 @pytest.mark.parametrize("protocol", ["auto", "openai"])
-def test_contract(lab: SimpleNamespace, deployed: Any, protocol: str) -> None:
+def test_contract(lab: SimpleNamespace, deployed: Any, protocol: str, record_property: Any) -> None:
     target = Target(ModelRef(lab.MODEL, lab.MODEL), deployed.url)
     results = {each.name: each for each in check_backend(NemoBackend(), options={"protocol": protocol}, target=target)}
     assert not [result for result in results.values() if not result.ok]
     for name in ("completes", "max_tokens", "eight at once", "cancelling"):
         assert results[name].state == "ok", results[name]
+    told = {name: None if each.state == "ok" else each.detail for name, each in results.items()}
+    record_property("backend: nemo, Export-Deploy (written)", json.dumps(told))
 
 
 def test_chat_and_text_are_answered(lab: SimpleNamespace, deployed: Any) -> None:

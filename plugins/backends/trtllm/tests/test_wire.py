@@ -22,7 +22,7 @@ from skillforge import (
 from skillforge_trtllm import TrtllmBackend, TrtllmOptions
 from skillforge_trtllm.address import address_of
 from skillforge_trtllm.faults import fault
-from skillforge_trtllm.interface import Interface, read_interface
+from skillforge_trtllm.interface import Interface, capabilities_of, read_interface
 from skillforge_trtllm.links import LinkError
 from skillforge_trtllm.stops import StopStrings
 from skillforge_trtllm.wire import Answer, is_streamed, spoken, values_for
@@ -105,6 +105,15 @@ def test_what_the_model_lacks_is_refused_by_its_flag(setting: dict[str, Any], fl
         return
     with pytest.raises(UsageError, match=f"'m' has no input for {flag}"):
         sent(model(), Sampling(max_tokens=4, **setting))
+
+
+def test_the_capabilities_are_those_of_the_inputs_and_outputs_that_are_there() -> None:
+    decoupled = {"model_transaction_policy": {"decoupled": True}}
+    inputs = ("top_k", "random_seed", "stop_words:BYTES", "return_log_probs:BOOL", "stream:BOOL")
+    able = {"text", "max_tokens", "top_k", "seed", "stop", "logprobs"}
+    assert capabilities_of(model()) == {"text", "max_tokens"}
+    assert capabilities_of(model(*inputs)) == able
+    assert capabilities_of(model(*inputs, config=decoupled)) == able | {"stream"}
 
 
 def test_what_cannot_be_said_is_refused() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from skillforge import Backend, Client, PartOptions, Request, Target, UsageError, hookimpl
+from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, UsageError, hookimpl
 from skillforge.parts.part import OPERATIONAL
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 
 SKILLFORGE_CONTRACT = 1
 
-_COMMON = frozenset({"text", "temperature", "top_p", "top_k", "max_tokens", "stop"})
+COMMON = frozenset({"text", "temperature", "top_p", "top_k", "max_tokens", "stop"})
+"""What both kinds of server can do."""
 
 
 class NemoOptions(PartOptions, frozen=True, kw_only=True):
@@ -59,9 +61,9 @@ class NemoBackend(Backend):
 
     def capabilities(self, options: NemoOptions) -> frozenset[str]:
         if options.protocol != "classic":
-            return _COMMON | {"chat"}
+            return COMMON | {"chat"}
         # One seed holds for a whole batch.
-        return _COMMON | {"repetition_penalty"} | ({"seed"} if options.batch_size == 1 else frozenset())
+        return COMMON | {"repetition_penalty"} | ({"seed"} if options.batch_size == 1 else frozenset())
 
     def open(self, target: Target, options: NemoOptions) -> AbstractAsyncContextManager[Client]:
         from skillforge_nemo_backend.client import open_client
@@ -72,6 +74,16 @@ class NemoBackend(Backend):
         from skillforge_nemo_backend.client import preview
 
         return preview(request, _address(target, options), target.model.name, options.protocol)
+
+    def server(self, target: Target, options: NemoOptions, host: str, port: int) -> Server:
+        from skillforge_nemo_backend.serving import server
+
+        return server(target, options, host, port)
+
+    def diagnose(self) -> Sequence[Finding]:
+        from skillforge_nemo_backend.serving import diagnose
+
+        return list(diagnose())
 
 
 def _address(target: Target, options: NemoOptions) -> Address:

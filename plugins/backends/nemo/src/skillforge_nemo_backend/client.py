@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skillforge import BackendUnusable, Client, Completion, Request, SkillForgeError
-from skillforge_nemo_backend import classic, deployed
+from skillforge_nemo_backend import COMMON, classic, deployed
 from skillforge_nemo_backend.classic import Classic
 from skillforge_nemo_backend.deployed import Deployed
 from skillforge_nemo_backend.transport import Transport, open_transport
@@ -47,6 +47,9 @@ class Found(Client):
         client = await self._client()
         self.default_concurrency = client.default_concurrency
         await client.check()
+
+    def capabilities(self) -> frozenset[str] | None:
+        return COMMON if self._found is self._old else None
 
     async def ready(self) -> bool:
         with contextlib.suppress(BackendUnusable):

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from skillforge import Backend, Client, PartOptions, Request, Target, hookimpl
+from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, hookimpl
 from skillforge.parts.part import OPERATIONAL
 
 SKILLFORGE_CONTRACT = 1
-
-_CAPABILITIES_OF_TRITON = frozenset(
-    {
-        "text", "stream", "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "repetition_penalty",
-        "presence_penalty", "frequency_penalty", "logprobs",
-    }
-)  # fmt: skip
-"""What some model of TensorRT-LLM's can do. Which of it the served one can do is known once it was asked."""
 
 
 class TrtllmOptions(PartOptions, frozen=True, kw_only=True):
@@ -51,7 +44,9 @@ class TrtllmBackend(Backend):
 
     def capabilities(self, options: TrtllmOptions) -> frozenset[str]:
         if options.server == "triton":
-            return _CAPABILITIES_OF_TRITON
+            from skillforge_trtllm.interface import CAPABILITIES
+
+            return CAPABILITIES
         from skillforge_trtllm.serve import OPENAI, openai_options
 
         return OPENAI.capabilities(openai_options(options))
@@ -73,6 +68,16 @@ class TrtllmBackend(Backend):
         from skillforge_trtllm.serve import OPENAI, openai_options
 
         return OPENAI.preview(request, target, openai_options(options))
+
+    def server(self, target: Target, options: TrtllmOptions, host: str, port: int) -> Server:
+        from skillforge_trtllm.serving import server
+
+        return server(target, options, host, port)
+
+    def diagnose(self) -> Sequence[Finding]:
+        from skillforge_trtllm.serving import diagnose
+
+        return list(diagnose())
 
 
 @hookimpl

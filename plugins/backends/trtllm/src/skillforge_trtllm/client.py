@@ -12,7 +12,7 @@ from skillforge import BackendUnusable, Client, Completion, Request, Target
 from skillforge.text import closest, one_line
 from skillforge_trtllm.address import address_of
 from skillforge_trtllm.faults import fault, unusable
-from skillforge_trtllm.interface import Interface, read_interface
+from skillforge_trtllm.interface import Interface, capabilities_of, read_interface
 from skillforge_trtllm.links import Link, LinkError
 from skillforge_trtllm.wire import Answer, is_streamed, outputs_for, values_for
 
@@ -54,6 +54,9 @@ class TritonClient(Client):
             await self._learn()
         except LinkError as error:
             raise unusable(error, self._url) from error
+
+    def capabilities(self) -> frozenset[str] | None:
+        return None if self._interface is None else capabilities_of(self._interface)
 
     async def ready(self) -> bool:
         try:

@@ -6,6 +6,7 @@ import re
 
 from skillforge import BackendUnusable, Request, RequestFailed, RequestRefused, SkillForgeError
 from skillforge.text import one_line
+from skillforge_openai.discreet import discreet
 from skillforge_openai.overflow import context_overflow
 from skillforge_trtllm.links import LinkError
 
@@ -36,15 +37,13 @@ def fault(error: LinkError, url: str, model: str, request: Request) -> SkillForg
 
 def unusable(error: LinkError, url: str) -> BackendUnusable:
     """The error for a server that cannot be asked about its models."""
-    said = one_line(error.message, 300)
+    said = one_line(discreet(error.message), 300)
     return BackendUnusable(
         f"cannot reach a Triton server at {url} ({error.code}: {said})", "start the server, or correct --base-url"
     )
 
 
 def _said(error: LinkError, request: Request) -> str:
-    """The server's message without the prompt, which it may repeat."""
-    message = error.message
-    if isinstance(request.prompt, str) and request.prompt.strip():
-        message = message.replace(request.prompt, "[prompt]")
-    return f": {one_line(message, 300)}" if message else ""
+    """The server's message without the prompt and paths, which it may repeat."""
+    message = one_line(discreet(error.message, request), 300)
+    return f": {message}" if message else ""

@@ -38,6 +38,14 @@ OUTPUTS: Mapping[str, str] = {
 }
 """What a request asks to be told -> the output that tells it."""
 
+CAPABILITIES = frozenset(
+    {
+        "text", "stream", "temperature", "top_p", "top_k", "max_tokens", "stop", "seed", "repetition_penalty",
+        "presence_penalty", "frequency_penalty", "logprobs",
+    }
+)  # fmt: skip
+"""What some model of TensorRT-LLM's can do."""
+
 TEXT = "text_output"
 _MAY_BE_EMPTY = frozenset({"stop", "bad_words"})
 _TRUE = frozenset({"true", "t", "1", "yes", "y"})
@@ -99,6 +107,12 @@ class Interface(msgspec.Struct, frozen=True):
         if self.joined_words and to is self.inputs.get("stop"):
             data = [_one_line_of_csv(data)]
         return Tensor(to.name, to.datatype, (1,) * (to.rank - 1) + (len(data),), data)
+
+
+def capabilities_of(model: Interface) -> frozenset[str]:
+    """What of `CAPABILITIES` it has the inputs and outputs for."""
+    able = CAPABILITIES - {"text", "stream"} - frozenset(model.lacks(CAPABILITIES))
+    return able | ({"text", "stream"} if model.decoupled else {"text"})
 
 
 def _one_line_of_csv(words: list[str]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skillforge_openai import OpenAIBackend, OpenAIOptions
+from skillforge_openai.dialect import SAMPLING_OF_VLLM, Dialect
 
 if TYPE_CHECKING:
     from skillforge_trtllm import TrtllmOptions
 
-OPENAI = OpenAIBackend()
+OPENAI = OpenAIBackend(Dialect(sampling=SAMPLING_OF_VLLM, text_schema="response_format", health="/health"))
 
 
 def openai_options(options: TrtllmOptions) -> OpenAIOptions:
-    """The options of the backend openai for trtllm-serve, which takes top_k, min_p and repetition_penalty too."""
-    return OpenAIOptions(timeout=options.timeout, extra_sampling=True)
+    """The options of the backend openai for trtllm-serve."""
+    return OpenAIOptions(timeout=options.timeout)

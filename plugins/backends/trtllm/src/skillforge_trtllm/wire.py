@@ -162,7 +162,7 @@ class Answer:
             logprobs=self._logprobs if self._request.sampling.logprobs is not None else None,
         )
 
-    def _end(self, told: str | None, count: int | None) -> tuple[str, str | None]:
+    def _end(self, told: str | None, count: int | None) -> tuple[str | None, str | None]:
         """(finish reason, stop string), from the reason that the server `told` and the tokens that it counted."""
         stop = self._stops.found or (self._stop_reason() if told == "stop" else None)
         if stop:
@@ -170,7 +170,7 @@ class Answer:
         if told is not None:
             return told, "" if told == "stop" else None
         if count is None and not self._streamed:
-            return "stop", None
+            return None, None
         tokens = self._responses if count is None else count  # a stream has a response for each token
         limit = self._request.sampling.max_tokens
         return ("length", None) if limit is not None and tokens >= limit else ("stop", "")
