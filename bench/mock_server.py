@@ -3,7 +3,8 @@
     python bench/mock_server.py --port 0 --latency 0.1 --rate-429 0.05 --rate-drop 0.05 --seed 1
 
 Prints one JSON line, {"port": N}, when it is ready. Serves POST /v1/chat/completions and /v1/completions, GET /v1/models and
-GET /stats. The same prompt and seed always get the same answer: about a hundred words that end in `#### N`.
+GET /stats; answers are streamed where asked. The same prompt and seed always get the same answer: about a hundred words
+that end in `#### N`.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ class Asked(msgspec.Struct):
     stop: str | list[str] | None = None
     logprobs: bool | int | None = None
     top_logprobs: int | None = None
+    stream: bool = False
 
 
 _encode = msgspec.json.Encoder().encode
@@ -306,22 +308,46 @@ class Connection(asyncio.Protocol):
             return 404, _error(f"The model `{asked.model}` does not exist.")
         if (asked.messages if chat else asked.prompt) is None:
             return 400, _error("Missing messages" if chat else "Missing prompt")
-        return 200, self._server.model.reply(asked, chat)
+        reply = self._server.model.reply(asked, chat)
+        return (200, _events(reply)) if asked.stream else (200, reply)
 
     def _count(self, status: int, body: bytes, headers: bytes = b"") -> None:
         self._server.stats[str(status)] += 1
         self._answer(status, body, headers)
 
     def _answer(self, status: int, body: bytes, headers: bytes = b"") -> None:
+        headers += b"Connection: close\r\n" if self._close_after else b""
+        kind = b"text/event-stream" if body.startswith(b"data:") else b"application/json"
         reason = responses.get(status, "Status").encode()
         self._transport.write(
-            b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b"
-            % (status, reason, len(body), headers, body)
+            b"HTTP/1.1 %d %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b\r\n%b"
+            % (status, reason, kind, len(body), headers, body)
         )
         if self._close_after:
             self._transport.close()
         elif self._buffer:
             asyncio.get_running_loop().call_soon(self._next_request)
+
+
+def _events(reply: bytes) -> bytes:
+    """`reply` as a stream: a piece for each token, then the finish reason, then the usage. All of it comes at once."""
+    whole = json.loads(reply)
+    choice = whole["choices"][0]
+    text = choice["message"]["content"] if "message" in choice else choice["text"]
+    pieces = [
+        {"index": 0, **({"delta": {"content": each}} if "message" in choice else {"text": each})}
+        for each in _tokens(text)
+    ]
+    end = {
+        "index": 0,
+        "delta": {},
+        "text": "",
+        "finish_reason": choice["finish_reason"],
+        "logprobs": choice.get("logprobs"),
+    }
+    events = [{**whole, "choices": [each], "usage": None} for each in (*pieces, end)]
+    lines = (b"data: " + _encode(event) for event in (*events, {**whole, "choices": []}))
+    return b"\n\n".join((*lines, b"data: [DONE]", b""))
 
 
 def _error(message: str) -> bytes:

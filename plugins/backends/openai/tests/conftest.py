@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -12,6 +14,8 @@ import pytest
 
 from skillforge import Client, Completion, Message, ModelRef, Request, Sampling, SkillForgeError, Target
 from skillforge_openai import OpenAIBackend, OpenAIOptions
+
+sys.path.append(str(Path(__file__).parent / "support"))
 
 QUESTION = Request((Message("user", "2 + 2?"),), Sampling())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from email.utils import formatdate
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from skillforge import BackendUnusable, RequestFailed, RequestRefused
+from skillforge import BackendUnusable, Message, Request, RequestFailed, RequestRefused, Sampling, ToolCall
 from skillforge_openai.faults import retry_after
 
 KEY = "sk-very-secret-0123456789"
@@ -43,7 +44,8 @@ def test_what_this_request_is_refused_for(lab: SimpleNamespace, status: int) -> 
         ({"error": "m"}, ": m"),
         ({"object": "error", "message": "m", "code": 400}, ": m"),
         ({"detail": "m"}, ": m"),
-        ({"detail": [{"loc": ["body"], "msg": "m"}]}, ': [{"loc":["body"],"msg":"m"}]'),
+        ({"detail": [{"loc": ["body", "n", 0], "msg": "m", "input": "secret"}]}, ": body.n.0: m"),
+        ({"detail": [1]}, ": [1]"),
         ({"detail": {"error": "m"}}, ": m"),
         (b"plain \xff text", ": plain \ufffd text"),
         (b"<html><body>nginx</body></html>", ""),
@@ -96,6 +98,52 @@ def test_no_message_holds_credentials_of_the_url(lab: SimpleNamespace) -> None:
         for secret in ("p%40ssword", "p@ssword", "YW5uOnBAc3N3b3Jk", "ann:"):
             assert secret not in found
     assert "user and password" in str(lab.ask(lab.http(401), url=with_user).error)
+
+
+PROBLEM = 'Anna has "three" apples.\nShe gives Ärni 1. How many are left? \x00'
+ASKED = Request(
+    (Message("user", PROBLEM), Message("assistant", "", (ToolCall("a", "python", '{"code": "print(3 - 1)"}'),))),
+    Sampling(),
+)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"cannot: {PROBLEM}",
+        f"cannot: {json.dumps(PROBLEM)}",
+        f"cannot: {json.dumps(PROBLEM, ensure_ascii=False)}",
+        f"cannot: [{{'type': 'missing', 'input': {{'content': {PROBLEM!r}}}}}]",
+        f"cannot: input_value='{PROBLEM[:17]}...{PROBLEM[-20:]}'",
+        'cannot: print(3 - 1)} in {"code": "print(3 - 1)"}',
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422, 429, 500])
+def test_no_message_holds_the_prompt(lab: SimpleNamespace, status: int, said: str) -> None:
+    for body in (error(said), said.encode(), {"detail": said}):
+        found = str(lab.ask(lab.http(status, body), request=ASKED).error)
+        assert "cannot: " in found
+        assert "[prompt]" in found
+        for part in ("Anna has", "apples", "How many", '"code"'):
+            assert part not in found
+
+
+def test_a_prompt_about_models_is_no_unknown_model(lab: SimpleNamespace) -> None:
+    request = Request((Message("user", "Why is this model not found in the museum?"),), Sampling())
+    found = lab.ask(lab.http(400, error("bad: Why is this model not found in the museum?")), request=request).error
+    assert isinstance(found, RequestRefused)
+
+
+def test_a_short_prompt_garbles_no_message(lab: SimpleNamespace) -> None:
+    assert str(lab.ask(lab.http(500, error("2 + 2? is too hard")), request=lab.QUESTION).error).endswith(
+        ": 2 + 2? is too hard"
+    )
+
+
+def test_no_message_holds_the_servers_paths(lab: SimpleNamespace) -> None:
+    said = "in /home/ann/venv/lib/server.py: see https://example.org/opt/help and POST /v1/chat/completions"
+    found = str(lab.ask(lab.http(500, error(said))).error)
+    assert found.endswith("in …/server.py: see https://example.org/opt/help and POST /v1/chat/completions")
 
 
 @pytest.mark.parametrize(

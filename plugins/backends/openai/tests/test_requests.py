@@ -11,6 +11,8 @@ import pytest
 
 from skillforge import Message, ModelRef, Request, RequestRefused, Sampling, Target, UsageError
 from skillforge_openai import OpenAIBackend, OpenAIOptions
+from skillforge_openai.dialect import Dialect
+from skillforge_openai.wire import Wire
 
 FULL = Sampling(
     temperature=0.7, top_p=0.9, max_tokens=64, stop=("\n\n", "Q:"), seed=1, presence_penalty=0.5, frequency_penalty=-0.5,
@@ -75,7 +77,7 @@ def test_extra_sampling_is_a_capability_and_is_sent(lab: SimpleNamespace) -> Non
 
 def test_every_capability_is_sent_and_nothing_else(lab: SimpleNamespace) -> None:
     for options in (OpenAIOptions(), OpenAIOptions(extra_sampling=True)):
-        settings = BACKEND.capabilities(options) - {"chat", "text", "tools"}
+        settings = BACKEND.capabilities(options) - {"chat", "text", "tools", "stream"}
         assert settings <= set(Sampling.__struct_fields__)
 
 
@@ -87,6 +89,65 @@ def test_the_longer_name_of_max_tokens_is_for_chat_only(lab: SimpleNamespace) ->
     )
     assert b'"max_completion_tokens":5' in chat.sent.body
     assert b'"max_tokens":5' in text.sent.body
+
+
+def test_a_dialect_may_have_other_names(lab: SimpleNamespace) -> None:
+    wire = Wire("m", OpenAIOptions(), Dialect(sampling={"repetition_penalty": "repeat_penalty"}))
+    body = json.loads(wire.body(Request(CONVERSATION, Sampling(repetition_penalty=1.1))))
+    assert body["repeat_penalty"] == 1.1
+    assert "repetition_penalty" not in body
+
+
+# Structured output and ids of tokens ------------------------------------------------------------------------------
+
+SCHEMA = '{"type": "object", "properties": {"sum": {"type": "integer"}}}'
+
+
+def test_a_schema_for_a_chat(lab: SimpleNamespace) -> None:
+    sent = lab.ask(lab.chat(), request=Request(CONVERSATION, Sampling(json_schema=SCHEMA))).sent
+    schema = {"name": "answer", "strict": True, "schema": json.loads(SCHEMA)}
+    assert json.loads(sent.body)["response_format"] == {"type": "json_schema", "json_schema": schema}
+
+
+@pytest.mark.parametrize(
+    ("form", "field", "holds"),
+    [
+        ("structured_outputs", "structured_outputs", {"json": json.loads(SCHEMA)}),
+        ("json_schema", "json_schema", json.loads(SCHEMA)),
+    ],
+)
+def test_a_schema_for_text_is_written_as_the_server_has_it(form: Any, field: str, holds: Any) -> None:
+    wire = Wire("m", OpenAIOptions(), Dialect(text_schema=form))
+    assert json.loads(wire.body(Request("2 + 2 =", Sampling(json_schema=SCHEMA))))[field] == holds
+
+
+def test_a_schema_for_text_is_refused_where_no_server_is_known_to_take_it(lab: SimpleNamespace) -> None:
+    error = lab.ask(lab.chat(), request=Request("2 + 2 =", Sampling(json_schema=SCHEMA))).error
+    assert isinstance(error, UsageError)
+    assert "chat" in error.fix
+
+
+@pytest.mark.parametrize("bad", ["{", "[]", "1"])
+def test_a_bad_schema_is_a_usage_error(lab: SimpleNamespace, bad: str) -> None:
+    outcome = lab.ask(lab.chat(), request=Request(CONVERSATION, Sampling(json_schema=bad)))
+    assert isinstance(outcome.error, UsageError)
+    assert not outcome.server.received
+
+
+def test_ids_of_a_prompt_take_its_place(lab: SimpleNamespace) -> None:
+    choice = {"text": "4", "finish_reason": "stop", "prompt_token_ids": [5, 6], "token_ids": [7]}
+    request = Request(CONVERSATION, Sampling(token_ids=True), prompt_ids=(5, 6))
+    outcome = lab.ask(lab.http(200, {"choices": [choice]}), request=request, token_ids=True)
+    assert outcome.sent.line == "POST /v1/completions HTTP/1.1"
+    assert json.loads(outcome.sent.body) == {"model": "m", "prompt": [5, 6], "return_token_ids": True}
+    assert (outcome.completion.prompt_ids, outcome.completion.token_ids) == ((5, 6), (7,))
+
+
+def test_ids_of_a_chat(lab: SimpleNamespace) -> None:
+    choice = {"message": {"content": "4"}, "finish_reason": "stop", "token_ids": [7]}
+    answer = lab.http(200, {"choices": [choice], "prompt_token_ids": [5, 6]})
+    outcome = lab.ask(answer, request=Request(CONVERSATION, Sampling(token_ids=True)), token_ids=True)
+    assert (outcome.completion.prompt_ids, outcome.completion.token_ids) == ((5, 6), (7,))
 
 
 def test_unicode_arrives(lab: SimpleNamespace) -> None:

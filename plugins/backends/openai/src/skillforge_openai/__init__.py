@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
 from skillforge import Backend, Client, PartOptions, Request, Target, hookimpl
 from skillforge.parts.part import OPERATIONAL
+from skillforge_openai.dialect import PLAIN, Dialect
+
+if TYPE_CHECKING:
+    from skillforge_openai.address import Address
+    from skillforge_openai.responses import ResponsesWire
+    from skillforge_openai.wire import Wire
 
 SKILLFORGE_CONTRACT = 1
 
-_CAPABILITIES = frozenset(
+_OF_CHAT = frozenset(
     {
-        "chat", "text", "temperature", "top_p", "max_tokens", "stop", "seed", "presence_penalty", "frequency_penalty",
-        "logprobs", "tools",
+        "chat", "text", "stream", "temperature", "top_p", "max_tokens", "stop", "seed", "presence_penalty",
+        "frequency_penalty", "logprobs", "tools", "json_schema",
     }
 )  # fmt: skip
-_EXTRA_SAMPLING = frozenset({"top_k", "min_p", "repetition_penalty"})
+
+
+_OF_RESPONSES = frozenset({"chat", "stream", "temperature", "top_p", "max_tokens", "logprobs", "tools", "json_schema"})
 
 
 class OpenAIOptions(PartOptions, frozen=True, kw_only=True):
@@ -35,6 +43,35 @@ class OpenAIOptions(PartOptions, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0)],
         Meta(description="Seconds to wait for one answer, from when its request is sent.", extra=OPERATIONAL),
     ] = 600.0
+    api: Annotated[
+        Literal["chat", "responses"],
+        Meta(
+            description="chat: /chat/completions, and /completions for raw text; responses: OpenAI's Responses API, which "
+            "has no stop strings, seeds or penalties.",
+        ),
+    ] = "chat"
+    batch: Annotated[
+        bool,
+        Meta(
+            description="Send requests as files that the server works off within a day, at a lower price (Batch API).",
+            extra=OPERATIONAL,
+        ),
+    ] = False
+    batch_dir: Annotated[
+        str | None,
+        Meta(
+            description="Folder that notes which batches were submitted. Default: below the user's cache directory.",
+            extra=OPERATIONAL,
+        ),
+    ] = None
+    azure_api_version: Annotated[
+        str | None,
+        Meta(
+            description="The server is Azure OpenAI, and this is the version of its API: 'v1', or a date such as "
+            "2024-10-21, with which --model names a deployment.",
+            extra=OPERATIONAL,
+        ),
+    ] = None
     extra_sampling: Annotated[
         bool,
         Meta(
@@ -46,6 +83,14 @@ class OpenAIOptions(PartOptions, frozen=True, kw_only=True):
         bool,
         Meta(
             description="The server goes on with a chat that ends with an assistant's message, as vLLM and SGLang do.",
+            extra=OPERATIONAL,
+        ),
+    ] = False
+    token_ids: Annotated[
+        bool,
+        Meta(
+            description="The server takes prompts as ids of tokens, and tells the ids of what it read and wrote, as vLLM "
+            "does.",
             extra=OPERATIONAL,
         ),
     ] = False
@@ -64,7 +109,10 @@ class OpenAIOptions(PartOptions, frozen=True, kw_only=True):
 
 
 class OpenAIBackend(Backend):
-    """Sends chat messages to {base}/chat/completions and raw text to {base}/completions."""
+    """Sends chat messages to {base}/chat/completions and raw text to {base}/completions.
+
+    A backend for one kind of server builds on this one with the `dialect` of that server.
+    """
 
     name = "openai"
     summary = "Any server that speaks the OpenAI protocol: vLLM, SGLang, llama.cpp, Ollama, OpenAI itself."
@@ -72,22 +120,51 @@ class OpenAIBackend(Backend):
     Options = OpenAIOptions
     default_for = "url"
 
+    def __init__(self, dialect: Dialect = PLAIN) -> None:
+        self._dialect = dialect
+
     def capabilities(self, options: OpenAIOptions) -> frozenset[str]:
-        extra = _EXTRA_SAMPLING if options.extra_sampling else frozenset()
-        return _CAPABILITIES | extra | ({"continue"} if options.continue_final_message else frozenset())
+        dialect = self._dialect.with_options(options)
+        without = {"stream"} if options.batch else set()
+        if options.api == "responses":
+            return frozenset(_OF_RESPONSES | dialect.sampling.keys()) - without
+        return (_OF_CHAT | dialect.capabilities()) - without
 
     def open(self, target: Target, options: OpenAIOptions) -> AbstractAsyncContextManager[Client]:
-        from skillforge_openai.address import Address
-        from skillforge_openai.client import open_client
-        from skillforge_openai.wire import Wire
+        address, wire = _address(target, options), self._wire(target, options)
+        if options.batch:
+            from skillforge_openai.batch_client import open_batch_client
+            from skillforge_openai.batch_records import folder_for
 
-        return open_client(Address.of(target, options.api_key_env), Wire(target.model.name, options), options.timeout)
+            folder = folder_for(options.batch_dir, address.url, target.model.name)
+            return open_batch_client(address, wire, options.timeout, self.capabilities(options), folder)
+        from skillforge_openai.client import open_client
+
+        return open_client(address, wire, options.timeout, self.capabilities(options))
 
     def preview(self, request: Request, target: Target, options: OpenAIOptions) -> str:
-        from skillforge_openai.address import Address
+        from skillforge_openai.wire import shown
+
+        address, wire = _address(target, options), self._wire(target, options)
+        sent = shown(address.at(wire.endpoint(request)), wire.body(request))
+        return f"in a file for POST {address.at('/batches')}, as a line for\n{sent}" if options.batch else sent
+
+    def _wire(self, target: Target, options: OpenAIOptions) -> Wire | ResponsesWire:
+        from skillforge_openai.responses import ResponsesWire
         from skillforge_openai.wire import Wire
 
-        return Wire(target.model.name, options).preview(request, Address.of(target, options.api_key_env).url)
+        kind = ResponsesWire if options.api == "responses" else Wire
+        return kind(target.model.name, options, self._dialect)
+
+
+def _address(target: Target, options: OpenAIOptions) -> Address:
+    """Where the server is. Raises UsageError for a URL or a key that cannot be used."""
+    from skillforge_openai.address import Address
+    from skillforge_openai.azure import AzureAddress
+
+    if options.azure_api_version is None:
+        return Address.of(target, options.api_key_env)
+    return AzureAddress.of_target(target, options.api_key_env, options.azure_api_version)
 
 
 @hookimpl

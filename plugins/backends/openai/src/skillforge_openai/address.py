@@ -19,6 +19,13 @@ _REDACTED = "[redacted]"
 class Address:
     """A server's base URL, free of credentials, and the Authorization header to send."""
 
+    authorization_header = "Authorization"
+    lists_models = True
+    """Whether what it lists at `/models` is what can be asked."""
+
+    batch_prefix = "/v1"
+    """What stands before the path of an endpoint in the lines of a batch."""
+
     def __init__(self, url: str, authorization: str | None, secrets: Iterable[str], key_env: str) -> None:
         self.url = url
         self.authorization = authorization
@@ -40,6 +47,15 @@ class Address:
             return cls(_without_userinfo(parts), *_basic(parts), key_env)
         key = _key(key_env)
         return cls(_without_userinfo(parts), f"Bearer {key}" if key else None, [key], key_env)
+
+    def at(self, path: str) -> str:
+        """The URL of an endpoint."""
+        return self.url + path
+
+    @property
+    def root(self) -> str:
+        """The URL of the server itself, above the `/v1` of its protocol."""
+        return self.url.removesuffix("/v1")
 
     def clean(self, text: str) -> str:
         """`text` from outside as one line that holds no secret."""

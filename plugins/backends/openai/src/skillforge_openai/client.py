@@ -2,181 +2,188 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import errno
-import os
-from collections.abc import AsyncIterator
-from fnmatch import fnmatchcase
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from skillforge import BackendUnusable, Client, Completion, Request, RequestFailed, SkillForgeError
+from skillforge import BackendUnusable, Client, Completion, Request, SkillForgeError
 from skillforge.text import closest, one_line
 from skillforge_openai.address import Address
-from skillforge_openai.faults import Answer, fault, no_entry, server_message
-from skillforge_openai.wire import CHAT, TEXT, Wire, endpoint
+from skillforge_openai.catalog import Listed, entry_of, lacking, means, read_catalog
+from skillforge_openai.connection import CONNECT_SECONDS, broken, new_session, unreachable
+from skillforge_openai.faults import Answer, fault, no_entry, server_message, status_inside
+from skillforge_openai.responses import ResponseStream, ResponsesWire
+from skillforge_openai.sse import Events
+from skillforge_openai.stream import Stream
+from skillforge_openai.wire import Wire
 
-_CONNECT_SECONDS = 30.0
+AnyWire = Wire | ResponsesWire
+
 _CHECK_SECONDS = 30.0
-
-# Uvicorn, which most model servers run on, closes a connection that was idle for five seconds; a request that is sent at that
-# moment is lost. So ours are closed before.
-_IDLE_SECONDS = 4.0
-
-_TOO_MANY_OPEN = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
+_READY_SECONDS = 5.0
+_LAST_BYTES_SECONDS = 1.0
+_NOBODY_HOME = frozenset({502, 503, 504})
+"""What a gateway answers for a server that is not there, and a server that still loads its model."""
 
 
 @contextlib.asynccontextmanager
-async def open_client(address: Address, wire: Wire, timeout: float) -> AsyncIterator[Client]:
-    """A client of the server at `address`; its connections are closed on leaving."""
+async def open_client(
+    address: Address, wire: AnyWire, timeout: float, able: frozenset[str] | None = None
+) -> AsyncIterator[Client]:
+    """A client of the server at `address`, whose backend is capable of `able`; its connections are closed on leaving."""
+    async with new_client_session(address, timeout) as session:
+        yield OpenAIClient(session, address, wire, timeout, able)
+
+
+def new_client_session(address: Address, timeout: float) -> aiohttp.ClientSession:
+    """A session with the server at `address`."""
     headers = {
-        "Accept": "application/json",
+        "Accept": "application/json, text/event-stream",
         "Accept-Encoding": "identity",
         "Content-Type": "application/json",
         "User-Agent": "skillforge-openai",
     }
-    if address.authorization:
-        headers["Authorization"] = address.authorization
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=300),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=headers,
-        timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=_CONNECT_SECONDS),
-    )
-    async with session:
-        yield OpenAIClient(session, address, wire, timeout)
+    return new_session(address, timeout, headers)
 
 
 class OpenAIClient(Client):
     """A server, asked for one model."""
 
-    def __init__(self, session: aiohttp.ClientSession, address: Address, wire: Wire, timeout: float) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        address: Address,
+        wire: AnyWire,
+        timeout: float,
+        able: frozenset[str] | None = None,
+    ) -> None:
         self._session = session
         self._address = address
         self._wire = wire
         self._timeout = timeout
-        self._urls = {path: URL(address.url + path) for path in (CHAT, TEXT)}
+        self._able = able
+        self._urls: dict[str, URL] = {}
+        self._catalog: list[Listed] = []
 
     async def check(self) -> None:
         """Ask for the list of models. What a server does not tell is passed over."""
-        short = aiohttp.ClientTimeout(total=min(self._timeout, _CHECK_SECONDS), sock_connect=_CONNECT_SECONDS)
-        url = URL(self._address.url + "/models")
-        try:
-            async with self._session.get(url, timeout=short, allow_redirects=False) as response:
-                status, body = response.status, await response.read()
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise self._unreachable(error) from error
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return
-        if status in (401, 403):
-            self._refuse_entry(status, body)
-        elif status == 200:
-            self._refuse_unknown_model(_model_names(body))
+        self._refuse_unknown_model([model.id for model in await self._listed()])
 
-    async def complete(self, request: Request) -> Completion:
-        """One POST."""
-        body = self._wire.body(request)
-        url = self._urls[endpoint(request)]
+    def capabilities(self) -> frozenset[str] | None:
+        """Less than the backend's where the list of models tells what this one takes, as OpenRouter's does."""
+        without = lacking(entry_of(self._wire.model, self._catalog))
+        return self._able - without if self._able is not None and without else None
+
+    async def ready(self) -> bool:
+        """Whether the server's health says so; where it has none to ask, whether there is a server at all."""
+        health = self._wire.dialect.health
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            if health is not None:
+                answer = await self._get(self._address.root + health, _READY_SECONDS)
+                if answer.status != 404:  # as a gateway answers, that lets no more through than it must
+                    return answer.status < 500
+            answer = await self._get(self._address.at("/models"), _READY_SECONDS)
+            return answer.status not in _NOBODY_HOME
+        return False
+
+    async def models(self) -> Sequence[str]:
+        return [one_line(self._address.clean(model.id), 100) for model in await self._listed()]
+
+    async def context_length(self) -> int | None:
+        """As the list of models tells it."""
+        entry = entry_of(self._wire.model, await self._listed())
+        return entry.context if entry else None
+
+    async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
+        """One POST, streamed where somebody listens."""
+        stream = None if on_text is None else self._wire.stream(request, on_text)
+        body = self._wire.body(request, streamed=stream is not None)
+        path = self._wire.endpoint(request)
+        url = self._urls.get(path) or self._urls.setdefault(path, URL(self._address.at(path)))
         try:
             async with self._session.post(url, data=body, allow_redirects=False) as response:
-                content = await response.read()
+                if stream is not None and response.status == 200 and response.content_type != "application/json":
+                    return await self._read_stream(response, stream, request)
+                answer = Answer(str(url), response.status, response.headers, await response.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._broken(error) from error
-        if response.status == 200 and not (failed := _status_inside(content)):
-            return self._wire.completion(content, request)
-        status = failed if response.status == 200 else response.status
-        raise fault(Answer(str(url), status, response.headers, content), self._address, self._wire.model)
+            raise broken(error, self._address, self._timeout) from error
+        if answer.status != 200 or status_inside(answer.body):
+            raise self._fault(answer, request)
+        completion = self._wire.completion(answer.body, request)
+        if on_text is not None and completion.text:  # the server does not stream
+            on_text(completion.text)
+        return completion
 
-    def _broken(self, error: Exception) -> SkillForgeError:
-        """What a request without a whole answer means."""
-        url = self._address.url
-        if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.InvalidURL):
-            return self._unreachable(error)
-        if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError):
-            return RequestFailed(f"no answer from {url} within {self._timeout:g} s", connection=True)
-        if isinstance(error, OSError) and error.errno in _TOO_MANY_OPEN:
-            what = f"this machine has no connection left ({error.strerror}; see 'ulimit -n')"
-            return RequestFailed(what, throttled=True)
-        if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-            return RequestFailed(f"cannot reach {url}: {self._cause(error)}", connection=True)
-        if isinstance(error, aiohttp.ClientConnectionError | OSError):
-            return RequestFailed(f"{url} closed the connection without an answer", connection=True)
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return RequestFailed(f"{url} closed the connection in the middle of an answer")
-        return RequestFailed(f"the answer of {url} is not HTTP ({self._cause(error)})")
+    async def _read_stream(
+        self, response: aiohttp.ClientResponse, stream: Stream | ResponseStream, request: Request
+    ) -> Completion:
+        """The answer in an open stream. Raises RequestFailed for one that is cut off."""
+        async with contextlib.aclosing(_events(response)) as events:
+            async for event in events:
+                if status_inside(event):
+                    raise self._fault(Answer(str(response.url), 200, response.headers, event), request)
+                if stream.add(event):
+                    break
+        await _read_to_end(response)
+        return stream.completion()
 
-    def _unreachable(self, error: Exception) -> BackendUnusable:
-        url = self._address.url
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            fix = "let SSL_CERT_FILE name a file with the certificate of who signed it, or use http://"
-        elif isinstance(error, aiohttp.ClientSSLError):
-            fix = "the server may speak plain HTTP: try http:// in --base-url"
-        else:
-            fix = "start the server, or correct --base-url"
-        return BackendUnusable(f"cannot reach {url}: {self._cause(error)}", fix)
+    def _fault(self, answer: Answer, request: Request) -> SkillForgeError:
+        """The error that `answer` tells, by its status or, in a 200, within."""
+        status = status_inside(answer.body) if answer.status == 200 else answer.status
+        return fault(msgspec.structs.replace(answer, status=status), self._address, self._wire.model, request)
 
-    def _cause(self, error: Exception) -> str:
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return f"no connection within {min(self._timeout, _CONNECT_SECONDS):g} s"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            return self._address.clean(f"bad certificate ({error.certificate_error})")
-        if isinstance(error, OSError) and error.errno:
-            # The text that asyncio sets is longer and says less; a resolver and TLS number theirs apart.
-            by_number = error.errno > 0 and not isinstance(error, aiohttp.ClientSSLError)
-            return self._address.clean(os.strerror(error.errno) if by_number else str(error.strerror))
-        return self._address.clean(str(error) or type(error).__name__)
+    async def _listed(self) -> list[Listed]:
+        """The list of models; empty where the server does not tell. Raises BackendUnusable where it lets nobody in."""
+        if self._catalog:
+            return self._catalog
+        try:
+            answer = await self._get(self._address.at("/models"), _CHECK_SECONDS)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise unreachable(error, self._address, self._timeout) from error
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return []
+        if answer.status in (401, 403):
+            self._refuse_entry(answer)
+        elif answer.status == 200 and self._address.lists_models:
+            self._catalog = read_catalog(answer.body)
+        return self._catalog
 
-    def _refuse_entry(self, status: int, body: bytes) -> None:
-        message = self._address.clean(server_message(body)[0])
+    async def _get(self, url: str, seconds: float) -> Answer:
+        limit = aiohttp.ClientTimeout(total=min(self._timeout, seconds), sock_connect=CONNECT_SECONDS)
+        # After a 500, Uvicorn closes a connection without a word: the next request on it would be lost.
+        alone = {"Connection": "close"}
+        async with self._session.get(URL(url), timeout=limit, allow_redirects=False, headers=alone) as response:
+            return Answer(url, response.status, response.headers, await response.read())
+
+    def _refuse_entry(self, answer: Answer) -> None:
+        message = self._address.clean(server_message(answer.body)[0])
         if "scope" not in message.lower():  # OpenAI's restricted keys may complete, yet not list models
-            raise no_entry(status, f": {message}" if message else "", self._address)
+            raise no_entry(answer.status, f": {message}" if message else "", self._address)
 
     def _refuse_unknown_model(self, names: list[str]) -> None:
         model = self._wire.model
-        if not names or any(_means(listed, model) for listed in names):
+        if not names or any(means(listed, model) for listed in names):
             return
         known = [one_line(self._address.clean(name), 100) for name in names]
         raise BackendUnusable(f"the server at {self._address.url} has no model '{model}'", closest(model, known[:50]))
 
 
-class _Listed(msgspec.Struct):
-    id: str
+async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """The data of each event in the body of `response`."""
+    events = Events()
+    async for piece in response.content.iter_any():
+        for event in events.feed(piece):
+            yield event
+    for event in events.end():
+        yield event
 
 
-class _Models(msgspec.Struct):
-    data: list[_Listed]
-
-
-def _model_names(body: bytes) -> list[str]:
-    """The ids in a list of models; none where it is not such a list."""
-    try:
-        return [model.id for model in msgspec.json.decode(body, type=_Models).data]
-    except (ValueError, RecursionError):
-        return []
-
-
-def _means(listed: str, model: str) -> bool:
-    """Whether a server that lists `listed` takes `model`: Ollama adds a tag, Gemini a folder, LiteLLM lists patterns."""
-    return listed in (model, f"{model}:latest", f"models/{model}") or ("*" in listed and fnmatchcase(model, listed))
-
-
-class _Failed(msgspec.Struct):
-    code: int | str | None = None
-
-
-class _Failure(msgspec.Struct):
-    error: _Failed | str
-
-
-def _status_inside(body: bytes) -> int:
-    """The status of an error that a gateway sends as a 200; 0 where there is none."""
-    if b'"error"' not in body:
-        return 0
-    try:
-        error = msgspec.json.decode(body, type=_Failure).error
-    except (ValueError, RecursionError):
-        return 0
-    code = error.code if isinstance(error, _Failed) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 500
+async def _read_to_end(response: aiohttp.ClientResponse) -> None:
+    """Let the response end behind its last event, so that its connection can be used again."""
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(_LAST_BYTES_SECONDS):
+            await response.content.read()

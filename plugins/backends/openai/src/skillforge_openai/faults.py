@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from skillforge import BackendUnusable, RequestFailed, RequestRefused, SkillForgeError
+from skillforge import BackendUnusable, Request, RequestFailed, RequestRefused, SkillForgeError
 from skillforge_openai.address import Address
+from skillforge_openai.discreet import discreet
 from skillforge_openai.overflow import context_overflow
 
 _CAN_PASS = frozenset({408, 409, 425, 429})
@@ -33,10 +34,11 @@ class Answer(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def fault(answer: Answer, address: Address, model: str) -> SkillForgeError:
-    """The error that says what `answer` means for this request, or for all."""
+def fault(answer: Answer, address: Address, model: str, request: Request | None = None) -> SkillForgeError:
+    """The error that says what `answer` means for `request`, or for all, with no secret and nothing of the prompt in it."""
     status = answer.status
     raw_message, code = server_message(answer.body)
+    raw_message = discreet(raw_message, request)
     message = address.clean(raw_message)
     said = f": {message}" if message else ""
     if status in (401, 403):
@@ -87,18 +89,65 @@ def _wrong_address(answer: Answer, said: str, address: Address) -> BackendUnusab
     return BackendUnusable(what, "correct --base-url")
 
 
+class _Failed(msgspec.Struct):
+    code: int | str | None = None
+
+
+class _Within(msgspec.Struct):
+    error: _Failed | str | None = None
+
+
+class _Failure(msgspec.Struct):
+    """An error of a gateway, or an event of one of the two kinds of stream."""
+
+    error: _Failed | str | None = None
+    type: str | None = None
+    response: _Within | None = None
+
+
+def status_inside(body: bytes) -> int:
+    """The status of an error that a gateway sends as a 200, or that ends a stream; 0 where there is none."""
+    if b'"error"' not in body:
+        return 0
+    try:
+        failure = msgspec.json.decode(body, type=_Failure)
+    except (ValueError, RecursionError):
+        return 0
+    error = failure.error or (failure.response.error if failure.response else None)
+    if error is None and failure.type != "error":
+        return 0
+    code = error.code if isinstance(error, _Failed) else None
+    if code == "rate_limit_exceeded":
+        return 429
+    return code if isinstance(code, int) and 400 <= code < 600 else 500
+
+
+class _Field(msgspec.Struct):
+    loc: list[str | int] = []
+    msg: str = ""
+
+
+class _Invalid(msgspec.Struct):
+    detail: list[_Field]
+
+
 def server_message(body: bytes) -> tuple[str, str | None]:
     """(what the server said, its error code), from the forms that servers use; empty for an HTML page."""
+    try:  # FastAPI's list of invalid fields, which repeats what was sent
+        fields = msgspec.json.decode(body, type=_Invalid).detail
+        return "; ".join(f"{'.'.join(map(str, each.loc))}: {each.msg}" for each in fields), None
+    except (ValueError, RecursionError):
+        pass
     try:
         value = msgspec.json.decode(body)
     except (ValueError, RecursionError):
         return ("" if _MARKUP.match(body) else body[:4000].decode("utf-8", "replace")), None
     code = None
-    for _ in range(3):  # {"error": {"message": ...}}, {"detail": {...}}: the text is at most this deep
+    for _ in range(3):  # {"error": {"message": ...}}, {"response": {"error": {"message": ...}}}: at most this deep
         if not isinstance(value, dict):
             break
         code = next((value[name] for name in ("code", "type") if isinstance(value.get(name), str)), code)
-        value = next((value[name] for name in ("error", "message", "detail", "msg") if value.get(name)), "")
+        value = next((value[name] for name in ("error", "message", "detail", "msg", "response") if value.get(name)), "")
     return (value if isinstance(value, str) else _compact(value)), code
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
+
+_T = TypeVar("_T")
 
 IMPOSSIBLE = -9999.0
 """Stands for minus infinity, which JSON cannot hold and servers write as null."""
@@ -13,7 +17,9 @@ class _Likely(msgspec.Struct):
     logprob: float | None = None
 
 
-class _Token(msgspec.Struct):
+class TokenLogprob(msgspec.Struct):
+    """A token of a chat answer."""
+
     token: str
     logprob: float | None = None
     top_logprobs: list[_Likely] | None = None
@@ -22,10 +28,23 @@ class _Token(msgspec.Struct):
 class Logprobs(msgspec.Struct):
     """`content` is the form of chat answers, the rest that of text completions; some servers give the first for both."""
 
-    content: list[_Token] | None = None
+    content: list[TokenLogprob] | None = None
     tokens: list[str] | None = None
     token_logprobs: list[float | None] | None = None
     top_logprobs: list[dict[str, float | None] | None] | None = None
+
+    def extended(self, more: Logprobs) -> Logprobs:
+        """These, and those of a further piece of the answer."""
+        return Logprobs(
+            _chained(self.content, more.content),
+            _chained(self.tokens, more.tokens),
+            _chained(self.token_logprobs, more.token_logprobs),
+            _chained(self.top_logprobs, more.top_logprobs),
+        )
+
+
+def _chained(first: list[_T] | None, then: list[_T] | None) -> list[_T] | None:
+    return first if then is None else (first or []) + then
 
 
 def normal_logprobs(given: Logprobs) -> list[dict[str, object]] | None:

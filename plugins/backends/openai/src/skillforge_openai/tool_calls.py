@@ -22,6 +22,39 @@ class WireCall(msgspec.Struct):
     id: str | None = None
     type: str = "function"
     function: _Function | None = None
+    index: int | msgspec.UnsetType | None = msgspec.UNSET
+    """Which call a piece of a stream belongs to."""
+
+
+class CallPieces:
+    """Calls put together from the pieces that they come in."""
+
+    def __init__(self) -> None:
+        self._calls: dict[int, WireCall] = {}
+
+    def add(self, pieces: Sequence[WireCall]) -> None:
+        """Further pieces. One without an index is the next call where it has an id, else it belongs to the last."""
+        for piece in pieces:
+            call = self._calls.setdefault(self._index_of(piece), WireCall(function=_Function()))
+            call.id = call.id or piece.id
+            if piece.function:
+                assert call.function is not None
+                call.function.name = call.function.name or piece.function.name
+                call.function.arguments = _joined(call.function.arguments, piece.function.arguments)
+
+    def whole(self) -> list[WireCall]:
+        """The calls, in their order."""
+        return [self._calls[index] for index in sorted(self._calls)]
+
+    def _index_of(self, piece: WireCall) -> int:
+        if isinstance(piece.index, int):
+            return piece.index
+        last = max(self._calls, default=-1)
+        return last + 1 if piece.id or last < 0 else last
+
+
+def _joined(before: Any, piece: Any) -> Any:
+    return before + piece if isinstance(before, str) and isinstance(piece, str) else before if piece is None else piece
 
 
 class _CallingMessage(msgspec.Struct):

@@ -1,16 +1,21 @@
-"""Wire: requests as the JSON that is sent, and the JSON that comes back as completions."""
+"""Wire: chat and text requests as the JSON that is sent, and the JSON that comes back as completions."""
 
 from __future__ import annotations
 
-import json
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from skillforge import Completion, ReasoningTags, Request, RequestFailed, RequestRefused, UsageError
-from skillforge.text import one_line
-from skillforge_openai.logprobs import Logprobs, normal_logprobs
-from skillforge_openai.tool_calls import WireCall, offered, read_calls, wire_messages
+from skillforge_openai.answers import Answer, Choice, read_answer, what_stopped
+from skillforge_openai.dialect import PLAIN, Dialect
+from skillforge_openai.extra_body import extra_fields
+from skillforge_openai.logprobs import normal_logprobs
+from skillforge_openai.stream import Stream
+from skillforge_openai.tool_calls import offered, read_calls, wire_messages
+from skillforge_openai.visible import Visible
 
 if TYPE_CHECKING:
     from skillforge_openai import OpenAIOptions
@@ -20,130 +25,100 @@ CHAT, TEXT = "/chat/completions", "/completions"
 _DOES_NOT_COUNT = frozenset({"error", "abort"})
 """Reasons to finish that servers give for an answer that broke off in them."""
 
-
-class Body(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a request holds; None is not sent."""
-
-    model: str
-    messages: tuple[msgspec.Struct, ...] | None = None
-    prompt: str | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    repetition_penalty: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    stop: tuple[str, ...] = ()
-    seed: int | None = None
-    logprobs: bool | int | None = None
-    top_logprobs: int | None = None
-    tools: tuple[dict[str, Any], ...] = ()
-    continue_final_message: bool | None = None
-    add_generation_prompt: bool | None = None
-
-
-_OWN_FIELDS = frozenset({*Body.__struct_fields__, "stream", "n"})
-
-
-class _Part(msgspec.Struct):
-    type: str = "text"
-    text: str | None = None
-
-
-class _Message(msgspec.Struct):
-    content: str | list[_Part] | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[WireCall] | None = None
-
-
-class _Choice(msgspec.Struct):
-    message: _Message | None = None
-    text: str | None = None
-    finish_reason: str | None = None
-    logprobs: Logprobs | None = None
-    stop_reason: Any = msgspec.UNSET
-    matched_stop: Any = msgspec.UNSET
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
-class _Answer(msgspec.Struct):
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
+_SAMPLING = ("max_tokens", "temperature", "top_p", "presence_penalty", "frequency_penalty", "stop")
+_OWN_FIELDS = frozenset(
+    {
+        *_SAMPLING, "model", "messages", "prompt", "max_completion_tokens", "top_k", "min_p", "repetition_penalty", "seed",
+        "logprobs", "top_logprobs", "tools", "continue_final_message", "add_generation_prompt", "return_token_ids", "n",
+        "stream", "stream_options",
+    }
+)  # fmt: skip
 
 
 class Wire:
     """Writes the requests for one model and reads the answers. Raises UsageError for options that make no sense."""
 
-    def __init__(self, model: str, options: OpenAIOptions) -> None:
+    def __init__(self, model: str, options: OpenAIOptions, dialect: Dialect = PLAIN) -> None:
         self.model = model
-        self._continues = options.continue_final_message
+        self.dialect = dialect.with_options(options)
         self._long_name = options.max_tokens_field == "max_completion_tokens"
-        self._extra = _extra_fields(options.extra_body)
+        self._extra = extra_fields(options.extra_body, _OWN_FIELDS)
         self._tags = ReasoningTags(options.reasoning_tags)
-        self._encode = msgspec.json.Encoder().encode
-        self._decode = msgspec.json.Decoder(_Answer).decode
+        self._tag_pair = tags_of(options.reasoning_tags)
 
-    def body(self, request: Request) -> bytes:
+    def body(self, request: Request, *, streamed: bool = False) -> bytes:
         """The JSON to send.
 
-        Raises RequestRefused for a prompt that JSON cannot hold, UsageError for tools with raw text.
+        Raises RequestRefused for a prompt that JSON cannot hold, UsageError for what no request can hold.
         """
-        try:
-            body = self._encode(self._fields(request))
-        except UnicodeEncodeError as error:
-            raise RequestRefused(
-                f"the prompt has half a character in it (surrogate U+{ord(error.object[error.start]):04X})",
-                "correct the benchmark's data",
-            ) from None
-        return body[:-1] + self._extra if self._extra else body
+        fields = self._fields(request)
+        if streamed:
+            fields |= {"stream": True, "stream_options": {"include_usage": True}}
+        return encoded(fields | self._extra)
+
+    def endpoint(self, request: Request) -> str:
+        """The path below the base URL that `request` goes to."""
+        return endpoint(request)
 
     def preview(self, request: Request, url: str) -> str:
         """The request as text: method, URL, and the body set out in lines."""
-        return f"POST {url}{endpoint(request)}\n{msgspec.json.format(self.body(request), indent=2).decode()}"
+        return shown(url + endpoint(request), self.body(request))
 
-    def _fields(self, request: Request) -> Body:
-        prompt, sampling = request.prompt, request.sampling
-        body = Body(
-            model=self.model,
-            max_tokens=sampling.max_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k,
-            min_p=sampling.min_p,
-            repetition_penalty=sampling.repetition_penalty,
-            presence_penalty=sampling.presence_penalty,
-            frequency_penalty=sampling.frequency_penalty,
-            stop=sampling.stop,
-            seed=request.seed,
-        )
-        if isinstance(prompt, str):
-            if request.tools:
-                raise UsageError("tools need chat messages, and this prompt is raw text", "use a chat prompt style")
-            body.prompt = prompt
-            body.logprobs = sampling.logprobs
-            return body
-        body.messages = wire_messages(prompt)
-        if request.tools:
-            body.tools = tuple(map(offered, request.tools))
-        if self._continues and prompt and prompt[-1].role == "assistant":
-            body.continue_final_message, body.add_generation_prompt = True, False
+    def _fields(self, request: Request) -> dict[str, Any]:
+        sampling = request.sampling
+        as_text = endpoint(request) == TEXT
+        fields = {"model": self.model, **(self._text(request) if as_text else self._chat(request))}
+        fields |= {name: value for name in _SAMPLING if (value := getattr(sampling, name)) not in (None, ())}
+        for name in ("top_k", "min_p", "repetition_penalty"):
+            if (value := getattr(sampling, name)) is not None:
+                fields[self.dialect.sampling.get(name, name)] = value
+        if request.seed is not None:
+            fields["seed"] = request.seed
         if sampling.logprobs is not None:
-            body.logprobs, body.top_logprobs = True, sampling.logprobs
-        if self._long_name:
-            body.max_tokens, body.max_completion_tokens = None, sampling.max_tokens
-        return body
+            fields |= {"logprobs": sampling.logprobs} if as_text else _chat_logprobs(sampling.logprobs)
+        if sampling.token_ids:
+            fields["return_token_ids"] = True
+        if sampling.json_schema is not None:
+            fields |= self._schema_in_text(sampling.json_schema) if as_text else schema_in_chat(sampling.json_schema)
+        if self._long_name and not as_text and sampling.max_tokens is not None:
+            fields["max_completion_tokens"] = fields.pop("max_tokens")
+        return fields
+
+    def _text(self, request: Request) -> dict[str, Any]:
+        if request.tools:
+            raise UsageError("tools need chat messages, and this prompt is raw text", "use a chat prompt style")
+        return {"prompt": request.prompt if request.prompt_ids is None else request.prompt_ids}
+
+    def _chat(self, request: Request) -> dict[str, Any]:
+        prompt = request.prompt
+        assert not isinstance(prompt, str)
+        fields: dict[str, Any] = {"messages": wire_messages(prompt)}
+        if request.tools:
+            fields["tools"] = tuple(map(offered, request.tools))
+        if self.dialect.continues and prompt and prompt[-1].role == "assistant":
+            fields |= {"continue_final_message": True, "add_generation_prompt": False}
+        return fields
+
+    def _schema_in_text(self, schema: str) -> dict[str, Any]:
+        match self.dialect.text_schema:
+            case "response_format":
+                return schema_in_chat(schema)
+            case "structured_outputs":
+                return {"structured_outputs": {"json": read_schema(schema)}}
+            case "json_schema":
+                return {"json_schema": read_schema(schema)}
+        raise UsageError("this server takes a JSON schema with chat messages only", "use a chat prompt style")
 
     def completion(self, body: bytes, request: Request) -> Completion:
         """The completion in the body of a 200. Raises RequestFailed for anything else."""
-        answer = self._read(body)
+        return self._completion(read_answer(body), request)
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Stream:
+        """What takes in the events of a streamed answer, of which `on_text` is told."""
+        visible = Visible(on_text, () if request.whole else self._tag_pair, self._tags.opened_by(request.prompt))
+        return Stream(visible, lambda answer: self._completion(answer, request))
+
+    def _completion(self, answer: Answer, request: Request) -> Completion:
         if not answer.choices:
             raise RequestFailed("the server's answer holds no choice")
         choice = answer.choices[0]
@@ -156,30 +131,20 @@ class Wire:
             text=text,
             reasoning=reasoning,
             finish_reason=choice.finish_reason or None if closed else "length",
-            stop=_stop(choice, request),
+            stop=what_stopped(choice, request),
             tool_calls=read_calls(calls, request.prompt) if calls else (),
             prompt_tokens=usage.prompt_tokens if usage else None,
             completion_tokens=usage.completion_tokens if usage else None,
+            prompt_ids=choice.prompt_token_ids or answer.prompt_token_ids,
+            token_ids=choice.token_ids,
             logprobs=normal_logprobs(choice.logprobs) if choice.logprobs else None,
         )
 
-    def _read(self, body: bytes) -> _Answer:
-        try:
-            return self._decode(body)
-        except (ValueError, RecursionError) as error:
-            cause: Exception = error
-        try:
-            return self._decode(_repaired(body))
-        except (ValueError, RecursionError):
-            kind = "JSON of an unknown form" if isinstance(cause, msgspec.ValidationError) else "malformed JSON"
-            raise RequestFailed(f"the server answered {kind} ({one_line(str(cause))})") from cause
-
-    def _parts(self, choice: _Choice, request: Request) -> tuple[str | None, str, bool]:
+    def _parts(self, choice: Choice, request: Request) -> tuple[str | None, str, bool]:
         """(reasoning, answer, whether the reasoning was closed)."""
         message = choice.message
-        content = choice.text if message is None else message.content
-        text = content if isinstance(content, str) else _joined(content)
-        reasoning = None if message is None else message.reasoning_content or message.reasoning
+        text = choice.text or "" if message is None else message.text()
+        reasoning = None if message is None else message.thought()
         if reasoning or request.whole:
             return reasoning or None, text, True
         return self._tags.split(text, self._tags.opened_by(request.prompt))
@@ -187,45 +152,44 @@ class Wire:
 
 def endpoint(request: Request) -> str:
     """The path below the base URL that `request` goes to."""
-    return TEXT if isinstance(request.prompt, str) else CHAT
+    return TEXT if isinstance(request.prompt, str) or request.prompt_ids is not None else CHAT
 
 
-def _stop(choice: _Choice, request: Request) -> str | None:
-    """What ended the answer, from `stop_reason` (vLLM, TensorRT-LLM) or `matched_stop` (SGLang).
-
-    Both name a stop string, or the id of a token; null stands for the model's own end, and for any other.
-    """
-    told = choice.matched_stop if choice.stop_reason is msgspec.UNSET else choice.stop_reason
-    if isinstance(told, str):
-        return told if told in request.sampling.stop else None
-    ended_itself = told is not msgspec.UNSET and choice.finish_reason in ("stop", "tool_calls")
-    return "" if ended_itself else None
+def shown(url: str, body: bytes) -> str:
+    """A request as text: method, URL, and the body set out in lines."""
+    return f"POST {url}\n{msgspec.json.format(body, indent=2).decode()}"
 
 
-def _joined(parts: list[_Part] | None) -> str:
-    return "".join(part.text or "" for part in parts or () if part.type == "text")
-
-
-def _repaired(body: bytes) -> bytes:
-    """`body` without what Python's json module writes and JSON does not allow: NaN, Infinity, half characters."""
-    value = json.loads(body, parse_constant=lambda _: None)
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-
-
-def _extra_fields(text: str | None) -> bytes:
-    """The fields of the JSON object `text` as they follow a body that lacks its closing brace; empty for none."""
-    if not text or not text.strip():
-        return b""
+def encoded(fields: dict[str, Any]) -> bytes:
+    """`fields` as JSON. Raises RequestRefused for a prompt that JSON cannot hold."""
     try:
-        fields = msgspec.json.decode(text, type=dict[str, Any])
-    except (ValueError, RecursionError) as error:
-        raise UsageError(
-            f"the option 'backend.extra_body' is not a JSON object ({one_line(str(error))})",
-            'write it like {"cache_prompt": true}, in single quotes on the command line',
+        return msgspec.json.encode(fields)
+    except UnicodeEncodeError as error:
+        raise RequestRefused(
+            f"the prompt has half a character in it (surrogate U+{ord(error.object[error.start]):04X})",
+            "correct the benchmark's data",
         ) from None
-    for name in sorted(fields.keys() & _OWN_FIELDS):
-        raise UsageError(
-            f"the option 'backend.extra_body' sets '{name}', which requests have already or must not have",
-            "use the option of that name (with -o backend.extra_sampling=true for top_k, min_p, repetition_penalty)",
-        )
-    return b"," + msgspec.json.encode(fields)[1:] if fields else b""
+
+
+def schema_in_chat(schema: str) -> dict[str, Any]:
+    """The field of a chat request that asks for JSON of this schema."""
+    held = {"name": "answer", "strict": True, "schema": read_schema(schema)}
+    return {"response_format": {"type": "json_schema", "json_schema": held}}
+
+
+@functools.lru_cache(maxsize=64)
+def read_schema(schema: str) -> dict[str, Any]:
+    """The JSON schema that is written in `schema`. Raises UsageError where it is no JSON object."""
+    try:
+        return msgspec.json.decode(schema, type=dict[str, Any])
+    except (ValueError, RecursionError):
+        raise UsageError("the JSON schema is not a JSON object", "correct --json-schema") from None
+
+
+def tags_of(pair: str | None) -> tuple[str, ...]:
+    """The two tags of the option `reasoning_tags`; none where nothing is kept apart."""
+    return tuple(tag.strip() for tag in pair.split(",")) if pair and pair.strip() else ()
+
+
+def _chat_logprobs(alternatives: int) -> dict[str, Any]:
+    return {"logprobs": True, "top_logprobs": alternatives}

@@ -1,0 +1,143 @@
+"""`skillforge eval` on a server that misbehaves in mid-run: no sample is lost, none is doubled, and the run says why."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from evaluation import PROBLEMS, Eval
+
+pytest.importorskip("skillforge_forge_arith")
+pytest.importorskip("skillforge_tiny")
+
+KEY = "sk-very-secret-0123456789"
+Fate = Callable[[int, int], Any]
+"""(number of this request, how often its prompt was asked before) -> what happens to it; None: it is answered."""
+
+
+class FaultyServer:
+    """Answers each prompt with itself, unless its fate is another: an int is a status, a str is sent as it is."""
+
+    def __init__(self) -> None:
+        self.fate: Fate = lambda number, asked: None
+        self.asked: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
+        self.times: list[float] = []
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def __enter__(self) -> FaultyServer:
+        self._thread.start()
+        assert self._started.wait(10)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(10)
+
+    async def _serve(self) -> None:
+        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._complete)
+        runner = web.AppRunner(app, shutdown_timeout=0)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        assert site._server
+        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"  # type: ignore[attr-defined]
+        self._started.set()
+        await self._stop.wait()
+        await runner.cleanup()
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        prompt = (await request.json())["messages"][-1]["content"]
+        fate = self.fate(sum(self.asked.values()), self.asked[prompt])
+        self.asked[prompt] += 1
+        self.times.append(time.monotonic())
+        message = {"error": {"message": f"not for {KEY}: {prompt} (/home/ann/server.py)"}}
+        if fate == "hang":
+            await asyncio.sleep(30)
+        if fate == "cut":
+            response = web.StreamResponse(headers={"Content-Length": "1000"})
+            await response.prepare(request)
+            await response.write(b'{"choices": [{"message":')
+            assert request.transport
+            request.transport.abort()
+            return response
+        if isinstance(fate, int):
+            return web.json_response(message, status=fate, headers={"Retry-After": "0.3"} if fate == 429 else {})
+        if isinstance(fate, str):
+            return web.Response(text=fate, content_type="application/json")
+        self.answered[prompt] += 1
+        choice = {"message": {"role": "assistant", "content": f"{prompt} #### 1"}, "finish_reason": "stop"}
+        return web.json_response({"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 3}})
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with FaultyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def evaluation(server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Eval:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return Eval(server.url, tmp_path, "--concurrency", 4, "-o", "backend.timeout=2")
+
+
+def check_whole(evaluation: Eval, server: FaultyServer) -> None:
+    """Each problem has one sample, which is the answer to it, and none was answered twice."""
+    samples = evaluation.samples()
+    assert len({problem for problem, _, _ in samples}) == len(samples) == PROBLEMS
+    assert sorted(text for _, _, text in samples) == sorted(f"{prompt} #### 1" for prompt in server.answered)
+    assert set(server.answered.values()) == {1}
+
+
+@pytest.mark.parametrize("fault", ["{", '{"choices": []}', "<html>", '{"error": {"message": "busy"}}', "cut", 500, 503])
+def test_faults_that_pass(evaluation: Eval, server: FaultyServer, fault: Any) -> None:
+    server.fate = lambda number, asked: fault if number % 3 == 0 and asked == 0 else None
+    evaluation.finish()
+    check_whole(evaluation, server)
+    assert sum(server.asked.values()) > PROBLEMS + 5
+
+
+def test_slow_answers_are_given_up_and_asked_for_again(evaluation: Eval, server: FaultyServer) -> None:
+    server.fate = lambda number, asked: "hang" if number in (3, 11) else None
+    evaluation.finish()
+    check_whole(evaluation, server)
+    assert sum(server.asked.values()) == PROBLEMS + 2
+
+
+def test_a_burst_of_429_is_waited_out_as_long_as_the_server_asks(evaluation: Eval, server: FaultyServer) -> None:
+    server.fate = lambda number, asked: 429 if 8 <= number < 12 else None
+    evaluation.finish()
+    check_whole(evaluation, server)
+    again = server.times[12:]  # those in the burst are asked again at least so much later
+    assert sum(moment - server.times[8] >= 0.3 for moment in again) >= 4
+
+
+def test_a_key_that_expires_in_mid_run_ends_it_and_the_rest_is_asked_with_a_new_one(
+    evaluation: Eval, server: FaultyServer
+) -> None:
+    server.fate = lambda number, asked: 401 if number >= 10 else None
+    with evaluation.start() as process:
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "does not let this key in (HTTP 401" in said
+    assert "OPENAI_API_KEY" in said
+    for secret in (KEY, "/home/ann", next(iter(server.asked))):
+        assert secret not in said
+    for secret in (KEY, "/home/ann", *server.asked):
+        assert not any(secret in error for error in evaluation.errors())
+    stored = evaluation.samples()
+    assert 10 <= len(stored) < PROBLEMS
+    server.fate = lambda number, asked: None
+    evaluation.finish("--retry-errors")
+    check_whole(evaluation, server)
