@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from skillforge import Completion, Message, ModelRef, Request, Sampling, Target
@@ -114,8 +115,11 @@ def with_client(target: Target, use: Use, **options: Any) -> Any:
 
 
 def complete_all(target: Target, requests: list[Request], **options: Any) -> list[Completion]:
+    """Their completions, without the times, so that they can be compared."""
+
     async def use(client: Any) -> list[Completion]:
-        return await asyncio.gather(*map(client.complete, requests))
+        completions = await asyncio.gather(*map(client.complete, requests))
+        return [msgspec.structs.replace(completion, first_token=None) for completion in completions]
 
     return with_client(target, use, **options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 import time
@@ -117,19 +118,20 @@ def test_the_event_loop_stays_live(target, tools):
     assert max(tools.with_client(target, use, batch_size=16)) < 0.5
 
 
-def failing_generate(monkeypatch, error: Exception, fails) -> list[int]:
-    """Make `generate` fail for the batches that `fails(input_ids)` picks. Returns the sizes that got through."""
+def failing_model(monkeypatch, error: Exception, fails) -> list[int]:
+    """Make the model fail for the batches that `fails(input_ids)` picks. Returns the sizes that got through."""
     from transformers import LlamaForCausalLM
 
-    real, sizes = LlamaForCausalLM.generate, []
+    real, sizes = LlamaForCausalLM.forward, []
 
-    def generate(self, **arguments):
+    @functools.wraps(real)
+    def forward(self, **arguments):
         if fails(arguments["input_ids"]):
             raise error
         sizes.append(len(arguments["input_ids"]))
         return real(self, **arguments)
 
-    monkeypatch.setattr(LlamaForCausalLM, "generate", generate)
+    monkeypatch.setattr(LlamaForCausalLM, "forward", forward)
     return sizes
 
 
@@ -139,13 +141,13 @@ def test_out_of_memory_halves_the_batch(target, monkeypatch, tools):
     requests = [Request(f"{n} cats", Sampling(temperature=0, max_tokens=6)) for n in range(16)]
     expected = tools.complete_all(target, requests)
     error = torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-    sizes = failing_generate(monkeypatch, error, lambda ids: len(ids) > 4)
+    sizes = failing_model(monkeypatch, error, lambda ids: len(ids) > 4)
     assert tools.complete_all(target, requests) == expected
     assert max(sizes) <= 4
 
 
 def test_out_of_memory_alone_is_refused(target, monkeypatch, tools):
-    failing_generate(monkeypatch, RuntimeError("CUDA out of memory."), lambda ids: True)
+    failing_model(monkeypatch, RuntimeError("CUDA out of memory."), lambda ids: True)
     with pytest.raises(RequestRefused, match="does not fit in memory even alone"):
         tools.complete(target, "hi", max_tokens=4)
 
@@ -154,7 +156,7 @@ def test_a_failing_row_fails_alone(target, monkeypatch, tools):
     from transformers import AutoTokenizer
 
     marked = AutoTokenizer.from_pretrained(target.model.location)("#")["input_ids"][-1]
-    failing_generate(monkeypatch, ValueError("bad row"), lambda ids: bool((ids[:, -1] == marked).any()))
+    failing_model(monkeypatch, ValueError("bad row"), lambda ids: bool((ids[:, -1] == marked).any()))
 
     async def use(client):
         requests = [Request(text, Sampling(temperature=0, max_tokens=4)) for text in ("1", "2", "#", "3")]
@@ -168,7 +170,7 @@ def test_a_failing_row_fails_alone(target, monkeypatch, tools):
 
 
 def test_a_dead_gpu_ends_everything(target, monkeypatch, tools):
-    failing_generate(monkeypatch, RuntimeError("CUDA error: device-side assert triggered"), lambda ids: True)
+    failing_model(monkeypatch, RuntimeError("CUDA error: device-side assert triggered"), lambda ids: True)
 
     async def use(client):
         first = await asyncio.gather(

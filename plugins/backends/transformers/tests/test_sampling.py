@@ -16,7 +16,7 @@ from transformers.generation.logits_process import (
 from skillforge import Sampling
 from skillforge_transformers import sampling as sampling_module
 from skillforge_transformers.row import Row
-from skillforge_transformers.sampling import Penalties, RowSampler, Truncation, mix
+from skillforge_transformers.sampling import Penalties, RowSampler, Truncation, uniform
 from skillforge_transformers.stops import Stops
 
 CPU = torch.device("cpu")
@@ -41,8 +41,7 @@ def make_row(loop):
 
 
 def draw(rows: list[Row], logits: torch.Tensor) -> torch.Tensor:
-    scores = RowSampler(rows, CPU)(torch.zeros(len(rows), 1, dtype=torch.long), logits.expand(len(rows), -1))
-    return scores.argmax(-1)
+    return RowSampler(rows, CPU).draw(logits.expand(len(rows), -1))
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -67,8 +66,28 @@ def test_one_seed_draws_anew_at_every_step(make_row):
     assert ((seen - count / 128) ** 2 / (count / 128)).sum().item() < 106  # 63 degrees of freedom, 1 in 1,000
 
 
-def test_mix_has_no_collisions_nearby():
-    assert len({mix(seed, step) & 0xFFFFFFFF for seed in range(100) for step in range(100)}) > 9_990
+def test_random_numbers_are_spread_evenly_and_do_not_repeat_nearby():
+    numbers = [uniform(seed, step) for seed in range(100) for step in range(100)]
+    assert all(0 <= number < 1 for number in numbers)
+    assert len(set(numbers)) == len(numbers)
+    tenths = [sum(int(number * 10) == tenth for number in numbers) for tenth in range(10)]
+    assert sum((count - 1000) ** 2 / 1000 for count in tenths) < 27.9  # 9 degrees of freedom, 1 in 1,000
+
+
+def test_a_token_without_probability_is_never_drawn(make_row):
+    logits = torch.tensor([-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf])
+    drawn = draw([make_row(seed, temperature=1.0) for seed in range(2000)], logits)
+    assert set(drawn.tolist()) == {1, 3}
+
+
+def test_rounding_of_logits_hardly_ever_changes_a_token(make_row):
+    """What a batch of another shape does to float32 logits."""
+    torch.manual_seed(0)
+    rows = [make_row(seed, temperature=1.0, top_p=0.95) for seed in range(4000)]
+    logits = torch.randn(len(rows), 200) * 3
+    noisy = logits * (1 + 1e-6 * torch.randn_like(logits))
+    same = RowSampler(rows, CPU).draw(logits) == RowSampler(rows, CPU).draw(noisy)
+    assert same.sum() >= len(rows) - 1
 
 
 @pytest.mark.parametrize("vocabulary", [40, 2000])
@@ -112,17 +131,17 @@ def test_penalties(make_row):
     assert penalties.apply(scores)[0, 3].item() == pytest.approx(-0.5)
 
 
-def test_greedy_rows_are_left_alone(make_row):
-    logits = torch.randn(2, 10)
-    sampler = RowSampler([make_row(temperature=0.0), make_row(temperature=1.0)], CPU)
-    scores = sampler(torch.zeros(2, 1, dtype=torch.long), logits)
-    assert torch.equal(scores[0], logits[0])
-    assert not torch.equal(scores[1], logits[1])
-    assert not sampler.broken.any()
+def test_greedy_rows_and_drawn_ones_share_a_batch(make_row):
+    torch.manual_seed(0)
+    logits = torch.randn(3, 10)
+    rows = [make_row(temperature=0.0), make_row(5, temperature=1.0), make_row(temperature=0.0)]
+    drawn = RowSampler(rows, CPU).draw(logits)
+    assert drawn[::2].tolist() == logits[::2].argmax(-1).tolist()
+    assert drawn[1] == RowSampler(rows[1:2], CPU).draw(logits[1:2])[0]
 
 
-def test_nan_is_noticed(make_row):
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_nan_is_noticed(make_row, temperature):
     logits = torch.tensor([[0.0, 1.0], [0.0, float("nan")]])
-    sampler = RowSampler([make_row(temperature=0.0), make_row(temperature=0.0)], CPU)
-    sampler(torch.zeros(2, 1, dtype=torch.long), logits)
-    assert sampler.broken.tolist() == [False, True]
+    drawn = RowSampler([make_row(temperature=0.0), make_row(temperature=temperature)], CPU).draw(logits)
+    assert drawn.tolist() == [1, -1]

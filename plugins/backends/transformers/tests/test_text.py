@@ -13,7 +13,8 @@ def whole(target, tools):
     """A long answer of the model, with what its tokens are."""
     for seed in range(20):
         completion = tools.complete(target, "the cat", seed, temperature=1.0, max_tokens=60, logprobs=0)
-        if completion.finish_reason == "length":
+        tokens = "".join(entry["token"] for entry in completion.logprobs)
+        if completion.finish_reason == "length" and tokens == completion.text:  # no special token in it
             return seed, completion
     pytest.fail("no usable answer in 20 seeds")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from skillforge import Backend, Client, PartOptions, Request, Target, hookimpl
+from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, hookimpl
 from skillforge.parts.part import OPERATIONAL
 
 SKILLFORGE_CONTRACT = 1
@@ -15,7 +16,7 @@ SKILLFORGE_CONTRACT = 1
 _CAPABILITIES = frozenset(
     {
         "chat", "text", "continue", "temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed", "logprobs",
-        "repetition_penalty", "presence_penalty", "frequency_penalty",
+        "repetition_penalty", "presence_penalty", "frequency_penalty", "token_ids", "stream",
     }
 )  # fmt: skip
 
@@ -37,9 +38,23 @@ class TransformersOptions(PartOptions, frozen=True, kw_only=True):
     batch_size: Annotated[
         Annotated[int, Meta(ge=1)], Meta(description="Most requests that are generated together.", extra=OPERATIONAL)
     ] = 32
+    prefix_cache: Annotated[
+        Annotated[int, Meta(ge=0)],
+        Meta(
+            description="MiB of earlier prompts' keys and values to keep for prompts that begin alike; 0: none.",
+            extra=OPERATIONAL,
+        ),
+    ] = 1024
     threads: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(description="CPU threads of torch; unset: its own choice.", extra=OPERATIONAL),
+    ] = None
+    adapter: Annotated[
+        str | None, Meta(description="LoRA adapter to add to the model: a folder that PEFT wrote, or a hub id.")
+    ] = None
+    quantization: Annotated[
+        Literal["int8", "nf4"] | None,
+        Meta(description="Quantize the weights to 8 or 4 bits while loading, with bitsandbytes; unset: do not."),
     ] = None
     attn_implementation: Annotated[
         str | None,
@@ -74,6 +89,16 @@ class TransformersBackend(Backend):
         from skillforge_transformers.loading import load_texts
 
         return load_texts(target, options).render(request.prompt)
+
+    def server(self, target: Target, options: TransformersOptions, host: str, port: int) -> Server:
+        from skillforge_transformers.serving import server
+
+        return server(target, options, host, port)
+
+    def diagnose(self) -> Sequence[Finding]:
+        from skillforge_transformers.serving import diagnose
+
+        return list(diagnose())
 
 
 @hookimpl

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from skillforge import Client, Completion, ContextOverflow, Request, RequestRefused, Target
 from skillforge_transformers.row import DEFAULT_MAX_TOKENS, Row
+from skillforge_transformers.stream import Stream
 from skillforge_transformers.worker import Worker
 
 if TYPE_CHECKING:
@@ -43,15 +44,22 @@ class TransformersClient(Client):
         self._texts = loaded.texts
         self._defaults = loaded.defaults
         self._context = loaded.context
+        self._name = loaded.name
         # Twice the batch, so that the next one is there when the model is free.
         self.default_concurrency = 2 * batch_size
 
-    async def complete(self, request: Request) -> Completion:
+    async def models(self) -> Sequence[str]:
+        return (self._name,)
+
+    async def context_length(self) -> int | None:
+        return self._context
+
+    async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """Queue the request and wait for its completion.
 
         Raises ContextOverflow where the prompt fills the context, UsageError for chat messages without a chat template.
         """
-        row = self._row(request)
+        row = self._row(request, on_text)
         self._worker.submit(row)
         try:
             return await row.future
@@ -59,22 +67,27 @@ class TransformersClient(Client):
             if not row.future.done() or row.future.cancelled():
                 self._worker.cancel(row)
 
-    def _row(self, request: Request) -> Row:
-        encoded = self._texts.encode(request.prompt)
+    def _row(self, request: Request, on_text: Callable[[str], None] | None) -> Row:
+        prompt, ids = request.prompt, request.prompt_ids
+        encoded = self._texts.encode(prompt) if ids is None else self._texts.encoded(ids, prompt)
         sampling = request.sampling.over(self._defaults)
+        stops = self._texts.stops(tuple(sampling.stop))
+        lead_ids = encoded.lead_ids if encoded.goes_on or request.whole else []
+        opened = None if request.whole else encoded.reasoning_opened
         return Row(
             prompt_ids=encoded.ids,
             sampling=sampling,
-            max_tokens=self._room(len(encoded.ids), sampling.max_tokens or DEFAULT_MAX_TOKENS),
+            max_tokens=self._room_for(len(encoded.ids), sampling.max_tokens or DEFAULT_MAX_TOKENS),
             seed=secrets.randbits(53) if request.seed is None else request.seed,
-            stops=self._texts.stops(tuple(sampling.stop)),
+            stops=stops,
             future=asyncio.get_running_loop().create_future(),
-            lead_ids=encoded.lead_ids if encoded.goes_on or request.whole else [],
+            lead_ids=lead_ids,
             reasoning_opened=encoded.reasoning_opened,
             whole=request.whole,
+            stream=None if on_text is None else Stream(on_text, self._texts, lead_ids, stops.texts, opened),
         )
 
-    def _room(self, prompt: int, max_tokens: int) -> int:
+    def _room_for(self, prompt: int, max_tokens: int) -> int:
         """`max_tokens`, cut down to what the context has left after the prompt."""
         if prompt == 0:
             raise RequestRefused("the prompt is empty: it has no tokens", "give the model something to continue")

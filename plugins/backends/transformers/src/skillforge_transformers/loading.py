@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skillforge import BackendUnusable, Sampling, SkillForgeError, Target, UsageError
-from skillforge.text import one_line
+from skillforge import BackendUnusable, Sampling, Target, UsageError
+from skillforge_transformers.faults import unusable
 from skillforge_transformers.texts import Texts
 
 if TYPE_CHECKING:
@@ -37,28 +37,12 @@ class Loaded:
 
 def load(target: Target, options: TransformersOptions) -> Loaded:
     """Load weights and tokenizer. Raises UsageError for settings that cannot be met, BackendUnusable otherwise."""
-    import torch
-    from transformers import AutoModelForCausalLM
+    from skillforge_transformers.weights import load_weights
 
     texts = load_texts(target, options)
-    device = _device(options.device)
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    more = {} if options.attn_implementation is None else {"attn_implementation": options.attn_implementation}
-    name = target.model.location
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            **_source(target, options), dtype=options.dtype, output_loading_info=True, **more
-        )
-        model, info = loaded
-        _check_weights(name, info)
-        model.to(device).eval()
-    except SkillForgeError:
-        raise
-    except Exception as error:
-        raise _unusable(f"cannot load the model {name}", error) from error
+    model, device = load_weights(target.model.location, _source(target, options), options)
     defaults, eos_ids = _take_generation_defaults(model, texts)
-    return Loaded(model, texts, device, defaults, eos_ids, _context(model.config), name)
+    return Loaded(model, texts, device, defaults, eos_ids, _context(model.config), target.model.location)
 
 
 def load_texts(target: Target, options: TransformersOptions) -> Texts:
@@ -82,7 +66,7 @@ def _load_texts(source: tuple[tuple[str, Any], ...], name: str, stamp: int) -> T
     try:
         return Texts(AutoTokenizer.from_pretrained(**dict(source)), name)
     except Exception as error:
-        raise _unusable(f"cannot load the tokenizer of {name}", error) from error
+        raise unusable(f"cannot load the tokenizer of {name}", error) from error
 
 
 def _stamp(location: str) -> int:
@@ -143,7 +127,7 @@ def _check_folder(folder: Path) -> None:
     if (folder / "adapter_config.json").is_file():
         raise BackendUnusable(
             f"{folder} holds a LoRA adapter without its base model",
-            "merge it into the base model first (PeftModel.merge_and_unload, then save_pretrained)",
+            f"name the base model with --model, and the adapter with -o backend.adapter={folder}",
         )
     raise BackendUnusable(
         f"{folder} holds no model: it has no config.json", "name a folder written by save_pretrained, or a hub id"
@@ -152,34 +136,6 @@ def _check_folder(folder: Path) -> None:
 
 def _looks_like_a_path(location: str) -> bool:
     return location.startswith(("/", "./", "../", "~", ".\\")) or location.count("/") > 1 or "\\" in location
-
-
-def _device(wanted: str) -> torch.device:
-    import torch
-
-    if wanted == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(wanted)
-    except RuntimeError:
-        raise UsageError(f"unknown device '{one_line(wanted, 80)}'", "use auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise BackendUnusable(
-            f"there is no device {wanted}: torch {torch.__version__} sees {found} GPU{'' if found == 1 else 's'}",
-            "use -o backend.device=auto, or install a build of torch for your GPU",
-        )
-    return device
-
-
-def _check_weights(name: str, info: dict[str, Any]) -> None:
-    """Transformers fills in tensors that are not there with noise: good for training, ruin for a measurement."""
-    missing = sorted(info.get("missing_keys") or ())
-    if missing:
-        raise BackendUnusable(
-            f"the weights of {name} are incomplete: {len(missing)} tensors are missing, such as {missing[0]}",
-            "save or download the model again",
-        )
 
 
 def _take_generation_defaults(model: Any, texts: Texts) -> tuple[Sampling, frozenset[int]]:
@@ -214,24 +170,6 @@ def _context(config: Any) -> int | None:
     return None
 
 
-def _unusable(what: str, error: Exception) -> BackendUnusable:
-    text = str(error)
-    if "trust_remote_code" in text:
-        fix = "if you trust the model's authors, allow it: -o backend.trust_remote_code=true"
-    elif "out of memory" in text.lower():
-        fix = "use -o backend.dtype=bfloat16, another device, or a smaller model"
-    elif "couldn't connect" in text or "local_files_only" in text or "cached files" in text:
-        return BackendUnusable(
-            f"{what}: the hub cannot be reached, and its cache on this machine does not hold the model",
-            "connect to the network, or name a folder that holds the model",
-        )
-    elif isinstance(error, ImportError):
-        fix = "install what it names"
-    else:
-        fix = "name a folder written by save_pretrained, or the id of a language model on the hub that you can reach"
-    return BackendUnusable(f"{what} ({type(error).__name__}: {one_line(text)})", fix)
-
-
 def _quiet() -> None:
     """Keep progress bars and warnings off the terminal, which belongs to the command line's own display."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
@@ -242,5 +180,6 @@ def _quiet() -> None:
     huggingface_hub.utils.disable_progress_bars()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub)(\.|$)")
+    for library in ("huggingface_hub", "bitsandbytes"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|bitsandbytes|peft)(\.|$)")

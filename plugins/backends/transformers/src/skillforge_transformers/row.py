@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from skillforge import Completion, Sampling, SkillForgeError
 from skillforge_transformers.stops import Stops
+from skillforge_transformers.stream import Stream
 
 T = TypeVar("T")
 
@@ -43,8 +45,16 @@ class Row:
     ended_by_token: bool = False
     """The last token is an end mark (EOS, or a stop string that is a token) and no part of the text."""
 
+    stream: Stream | None = None
+    """Who is told the answer while it comes."""
+
     cancelled: bool = False
+    submitted: float = field(default_factory=time.monotonic)
     arrived: float = 0.0
+    """When it was queued last."""
+
+    first_token: float | None = None
+    """Seconds from `submitted` to the first token."""
 
     @property
     def length(self) -> int:
@@ -65,6 +75,8 @@ class Row:
     def resolve(self, outcome: Completion | SkillForgeError) -> None:
         """Hand the outcome to the waiting task. Called in the worker's thread."""
         self.finish_reason = self.finish_reason or "error"
+        if self.stream is not None and isinstance(outcome, Completion):
+            self.stream.end(outcome.text)
         settle(self.future, outcome)
 
 

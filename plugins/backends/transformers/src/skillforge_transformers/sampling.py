@@ -1,8 +1,7 @@
-"""Drawing tokens: every row by its own settings and its own random numbers, whatever rows it shares a batch with.
+"""Drawing tokens: every row by its own settings and its own random numbers, whatever rows it runs with.
 
-The order is that of transformers: penalties, temperature, top_k, top_p, min_p. A token is then drawn by the Gumbel-max
-trick (argmax of log-probability plus Gumbel noise is a draw from the distribution), so that `generate` itself only
-takes the maximum. The noise is a pure function of the row's seed and of how many tokens the row has.
+The order is that of transformers: penalties, temperature, top_k, top_p, min_p. A step of a row takes one random number,
+a pure function of the row's seed and of how many tokens the row has: the same on every device.
 """
 
 from __future__ import annotations
@@ -11,64 +10,61 @@ import math
 from collections.abc import Sequence
 
 import torch
-from transformers import LogitsProcessor
 
 from skillforge_transformers.row import Row
 
 _FIRST_LOOK = 512  # candidates to rank before the whole vocabulary is sorted, which costs 30 times as much
 
 
-class RowSampler(LogitsProcessor):
-    """Turns a batch's logits (rows, vocabulary) into scores whose maximum is each row's next token."""
+class RowSampler:
+    """Draws the next token of each of some rows, step after step, from their logits (rows, vocabulary)."""
 
     def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
         self._rows = rows
         self._device = device
         self._drawn = [at for at, row in enumerate(rows) if not row.greedy]
-        self._drawn_index = torch.tensor(self._drawn, device=device)
+        self._drawn_index = None if len(self._drawn) == len(rows) else torch.tensor(self._drawn, device=device)
         self._truncation = Truncation([rows[at] for at in self._drawn], device) if self._drawn else None
-        self._generator = torch.Generator(device)
         self._penalties: Penalties | None = None
         self._penalised = any(_penalised(row) for row in rows)
         self._told = [at for at, row in enumerate(rows) if row.sampling.logprobs is not None]
-        self._steps = 0
-        self.broken = torch.zeros(len(rows), dtype=torch.bool, device=device)
-        """Rows whose logits held NaN."""
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        logits = scores
-        self.broken |= logits.amax(dim=-1).isnan()
-        if self._penalised:
-            scores = self._penalise(input_ids, scores)
+    def draw(self, logits: torch.Tensor) -> torch.Tensor:
+        """The next token of each row, (rows,); -1 for a row whose logits hold NaN. Rows that ended get any token."""
+        logits = logits.float()
+        scores = self._penalise(logits) if self._penalised else logits
+        best, tokens = scores.max(dim=-1)
+        tokens = tokens.masked_fill(best.isnan(), -1)
         if self._truncation is not None:
-            drawn = self._truncation.apply(scores[self._drawn_index])
-            scores = scores.index_copy(0, self._drawn_index, drawn + self._gumbel(scores.shape[-1]))
+            index = self._drawn_index
+            drawn = self._pick(self._truncation.apply(scores if index is None else scores[index]))
+            drawn = drawn.masked_fill((tokens if index is None else tokens[index]) < 0, -1)
+            tokens = drawn if index is None else tokens.index_copy(0, index, drawn)
         if self._told:
-            self._store_logprobs(logits, scores)
-        self._steps += 1
-        return scores
+            self._store_logprobs(logits, tokens)
+        if self._penalties is not None:
+            self._penalties.count(tokens.clamp(min=0))
+        return tokens
 
-    def _penalise(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    def _penalise(self, scores: torch.Tensor) -> torch.Tensor:
         if self._penalties is None:
             self._penalties = Penalties(self._rows, scores.shape[-1], self._device)
-        elif self._steps:
-            self._penalties.count(input_ids[:, -1])
         return self._penalties.apply(scores)
 
-    def _gumbel(self, vocabulary: int) -> torch.Tensor:
-        """Gumbel noise (drawn rows, vocabulary); from uniform noise, since torch's exponential is 6 times as slow."""
-        noise = torch.full((len(self._drawn), vocabulary), 0.5, device=self._device)
-        for at, index in enumerate(self._drawn):
-            row = self._rows[index]
-            if row.open:
-                self._generator.manual_seed(mix(row.seed, len(row.tokens)))
-                noise[at].uniform_(generator=self._generator)
-        return noise.log_().neg_().log_().neg_()
+    def _pick(self, scores: torch.Tensor) -> torch.Tensor:
+        """The token at which each row's number falls, with the tokens' probabilities laid end to end from 0 to 1.
 
-    def _store_logprobs(self, logits: torch.Tensor, scores: torch.Tensor) -> None:
+        In float64, so that rounding moves a border by less than the model's own rounding does.
+        """
+        numbers = [uniform(row.seed, len(row.tokens)) for row in (self._rows[at] for at in self._drawn)]
+        reached = scores.softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)
+        wanted = torch.tensor(numbers, dtype=torch.float64, device=self._device)[:, None] * reached[:, -1:]
+        return torch.searchsorted(reached, wanted, right=True)[:, 0].clamp(max=scores.shape[-1] - 1)
+
+    def _store_logprobs(self, logits: torch.Tensor, tokens: torch.Tensor) -> None:
         """Log-probabilities by the model's own distribution: before penalties, temperature and truncation."""
         told = torch.tensor(self._told, device=self._device)
-        chosen = scores[told].argmax(dim=-1)
+        chosen = tokens[told].clamp(min=0)
         logprobs = logits[told].log_softmax(dim=-1)
         most = max(self._rows[at].sampling.logprobs or 0 for at in self._told)
         values, ids = logprobs.topk(min(most, logprobs.shape[-1]), dim=-1)
@@ -168,12 +164,12 @@ class Truncation:
         return threshold, bool(settled.all())
 
 
-def mix(seed: int, step: int) -> int:
-    """A seed for one step of one row: splitmix64 over both, so that neighbouring seeds have nothing in common."""
+def uniform(seed: int, step: int) -> float:
+    """The random number of one step of one row, from 0 to below 1: splitmix64 over both."""
     value = (seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 0x2545F4914F6CDD1D) & _MASK
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
-    return (value ^ (value >> 31)) >> 1
+    return ((value ^ (value >> 31)) >> 16) / 2**48
 
 
 _MASK = 2**64 - 1

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from skillforge import Message, Prompt, ReasoningTags, RequestRefused, UsageError
 from skillforge.text import one_line
 from skillforge_transformers.stops import Stops
 
-_LEAD = 8
+LEAD = 8
+"""Tokens after which new ones are decoded, so that they read as they do there."""
 
-REASONING = ReasoningTags("<think>,</think>")
+REASONING_TAGS = ("<think>", "</think>")
+REASONING = ReasoningTags(",".join(REASONING_TAGS))
 
 
 class Encoded(NamedTuple):
@@ -72,7 +75,17 @@ class Texts:
         raw = isinstance(prompt, str)
         bos = self._tokenizer.bos_token
         ids = self._ids(text, special=raw and not (bos and text.startswith(bos)))
-        return Encoded(ids, ids[-_LEAD:], raw or _continues(prompt), REASONING.opened_by(text))
+        return Encoded(ids, ids[-LEAD:], goes_on(prompt), REASONING.opened_by(text))
+
+    def encoded(self, ids: Sequence[int], prompt: Prompt) -> Encoded:
+        """Token ids that stand for `prompt`. Raises RequestRefused for ids that the tokenizer does not know."""
+        if ids and not 0 <= min(ids) <= max(ids) < len(self._tokenizer):
+            raise RequestRefused(
+                f"the prompt has token ids that the tokenizer of {self._name} does not know (it has {len(self._tokenizer)})",
+                "send ids of this model's own tokenizer",
+            )
+        lead = list(ids[-LEAD:])
+        return Encoded(list(ids), lead, goes_on(prompt), REASONING.opened_by(self._text(lead, skip=False)))
 
     def decode(self, ids: list[int], lead_ids: list[int] | None = None) -> str:
         """The text of `ids` without special tokens; with `lead_ids`, as it reads after those."""
@@ -106,6 +119,11 @@ class Texts:
         with self._lock:
             text = self._tokenizer.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
         return str(text)
+
+
+def goes_on(prompt: Prompt) -> bool:
+    """Whether the answer goes on with the very text of `prompt`."""
+    return isinstance(prompt, str) or _continues(prompt)
 
 
 def _continues(prompt: tuple[Message, ...] | str) -> bool:
