@@ -23,7 +23,8 @@ QUESTION = "Count from one to fifty in words, separated by commas."
 _SUM = "What is 1234 times 5678? Find it with Python."
 _TOOL = ToolProtocol()
 _MANY_WORDS = 20_000
-_SCHEMA = (
+_NUMBER = '{"type": "integer"}'
+_OBJECT = (
     '{"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"], "additionalProperties": false}'
 )
 _NO_SUCH_MODEL = "skillforge-contract-test/no-such-model"
@@ -168,15 +169,19 @@ class RealCalls:
 
     async def _follows_a_schema(self, client: Client) -> None:
         with self.checks.check("json_schema", "let the answer be JSON that follows the schema"):
-            completion = await self._ask(client, **self._greedy, json_schema=_SCHEMA)
+            try:
+                completion = await self._ask(client, **self._greedy, json_schema=_NUMBER)
+            except RequestRefused:  # OpenAI takes objects only; and a small model may have no token with a brace
+                completion = await self._ask(client, **self._greedy, json_schema=_OBJECT)
             if completion.finish_reason == "length":
                 raise Skip(f"the answer was cut off: {completion.text!r}")
             try:
                 found = msgspec.json.decode(completion.text)
             except msgspec.DecodeError:
                 found = None
-            follows = isinstance(found, dict) and found.keys() == {"sum"} and type(found["sum"]) is int
-            expect(follows, f"it is {completion.text!r}")
+            if isinstance(found, dict) and found.keys() == {"sum"}:
+                found = found["sum"]
+            expect(type(found) is int, f"it is {completion.text!r}")
 
     async def _ends_at_max_tokens(self, client: Client) -> None:
         with self.checks.check("max_tokens", "send max_tokens, and say finish_reason='length' where it cut the answer"):

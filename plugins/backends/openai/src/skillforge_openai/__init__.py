@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from skillforge import Backend, Client, PartOptions, Request, Target, hookimpl
 from skillforge.parts.part import OPERATIONAL
+from skillforge_openai.common_options import ApiKeyEnv, ReasoningTagsOption, Timeout
 from skillforge_openai.dialect import PLAIN, Dialect
 
 if TYPE_CHECKING:
@@ -32,17 +33,8 @@ _OF_RESPONSES = frozenset({"chat", "stream", "temperature", "top_p", "max_tokens
 class OpenAIOptions(PartOptions, frozen=True, kw_only=True):
     """Options of the openai backend."""
 
-    api_key_env: Annotated[
-        str,
-        Meta(
-            description="Environment variable that holds the server's key; where it is not set, no key is sent.",
-            extra=OPERATIONAL,
-        ),
-    ] = "OPENAI_API_KEY"
-    timeout: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(description="Seconds to wait for one answer, from when its request is sent.", extra=OPERATIONAL),
-    ] = 600.0
+    api_key_env: ApiKeyEnv = "OPENAI_API_KEY"
+    timeout: Timeout = 600.0
     api: Annotated[
         Literal["chat", "responses"],
         Meta(
@@ -94,10 +86,7 @@ class OpenAIOptions(PartOptions, frozen=True, kw_only=True):
             extra=OPERATIONAL,
         ),
     ] = False
-    reasoning_tags: Annotated[
-        str | None,
-        Meta(description="Text between these two, split by a comma, is kept apart as reasoning; empty: nothing is."),
-    ] = "<think>,</think>"
+    reasoning_tags: ReasoningTagsOption = "<think>,</think>"
     max_tokens_field: Annotated[
         Literal["max_tokens", "max_completion_tokens"],
         Meta(description="What the limit is called in chat requests; OpenAI's newer models want the longer name."),

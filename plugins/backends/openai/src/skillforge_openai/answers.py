@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -101,6 +101,15 @@ def what_stopped(choice: Choice, request: Request) -> str | None:
         return told if told in request.sampling.stop else None
     ended_itself = told is not msgspec.UNSET and choice.finish_reason in ("stop", "tool_calls")
     return "" if ended_itself else None
+
+
+def before_stop(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
+    """`text` before the first stop string in it, and that stop string: `transformers serve` leaves it in."""
+    found = [(place, stop) for stop in stops if stop and (place := text.find(stop)) >= 0]
+    if not found:
+        return text, None
+    place, stop = min(found)
+    return text[:place], stop
 
 
 def _joined(parts: list[Part] | None) -> str:

@@ -14,7 +14,7 @@ from skillforge import BackendUnusable, Client, Completion, Request, SkillForgeE
 from skillforge.text import closest, one_line
 from skillforge_openai.address import Address
 from skillforge_openai.catalog import Listed, entry_of, lacking, means, read_catalog
-from skillforge_openai.connection import CONNECT_SECONDS, broken, new_session, unreachable
+from skillforge_openai.connection import broken, new_session, unreachable
 from skillforge_openai.faults import Answer, fault, no_entry, server_message, status_inside
 from skillforge_openai.responses import ResponseStream, ResponsesWire
 from skillforge_openai.sse import Events
@@ -153,10 +153,10 @@ class OpenAIClient(Client):
         return self._catalog
 
     async def _get(self, url: str, seconds: float) -> Answer:
-        limit = aiohttp.ClientTimeout(total=min(self._timeout, seconds), sock_connect=CONNECT_SECONDS)
-        # After a 500, Uvicorn closes a connection without a word: the next request on it would be lost.
-        alone = {"Connection": "close"}
-        async with self._session.get(URL(url), timeout=limit, allow_redirects=False, headers=alone) as response:
+        async with (
+            new_session(self._address, min(self._timeout, seconds), self._session.headers, reused=False) as alone,
+            alone.get(URL(url), allow_redirects=False) as response,
+        ):
             return Answer(url, response.status, response.headers, await response.read())
 
     def _refuse_entry(self, answer: Answer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
 
@@ -16,11 +17,18 @@ _IDLE_SECONDS = 4.0  # Uvicorn closes an idle connection after five: a request s
 _TOO_MANY_OPEN = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
 
 
-def new_session(address: Address, timeout: float, headers: Mapping[str, str]) -> aiohttp.ClientSession:
-    """A session for any number of requests at once, with the authorization of `address` and no cookies."""
+def new_session(
+    address: Address, timeout: float, headers: Mapping[str, str], *, reused: bool = True
+) -> aiohttp.ClientSession:
+    """A session for any number of requests at once, with the authorization of `address` and no cookies.
+
+    Its connections are used again for later requests, unless `reused` is False: some servers (Uvicorn, after a 500) close one
+    without a word, and the next request on it is lost.
+    """
+    kept: dict[str, Any] = {"keepalive_timeout": _IDLE_SECONDS} if reused else {"force_close": True}
     authorization = {address.authorization_header: address.authorization} if address.authorization else {}
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=300),
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, **kept),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={**headers, **authorization},
         timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT_SECONDS),

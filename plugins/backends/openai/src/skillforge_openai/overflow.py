@@ -29,6 +29,8 @@ _WORDINGS = tuple(
         r"maximum context length is (?P<context>\d+) tokens\W+however, (?:you requested \d+ output tokens and )?"
         r"your prompt contains (?P<at_least>at least )?(?P<prompt>\d+)\b(?! char)",
         r"maximum context length is \d+ tokens\W+however, you requested \d+ output tokens and your prompt contains \d+ char",
+        # A prompt of more characters than the context can hold leaves no room, so that they may count as tokens.
+        r"maximum context length is (?P<context>\d+) tokens\W+however, your prompt contains (?P<prompt>\d+) char",
         r"max_(?:completion_)?tokens=\d+ cannot be greater than max_model_len=",
         r"prompt \(length (?P<prompt>\d+)\) is longer than the maximum model length of (?P<context>\d+)",
         # SGLang, and services that run it

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skillforge import Completion, ReasoningTags, Request, RequestFailed, RequestRefused, UsageError
-from skillforge_openai.answers import Answer, Choice, read_answer, what_stopped
+from skillforge_openai.answers import Answer, Choice, before_stop, read_answer, what_stopped
 from skillforge_openai.dialect import PLAIN, Dialect
 from skillforge_openai.extra_body import extra_fields
 from skillforge_openai.logprobs import normal_logprobs
@@ -75,7 +75,9 @@ class Wire:
         if request.seed is not None:
             fields["seed"] = request.seed
         if sampling.logprobs is not None:
-            fields |= {"logprobs": sampling.logprobs} if as_text else _chat_logprobs(sampling.logprobs)
+            # llama-server tells no log-probability at all where none of the likeliest are asked for.
+            likeliest = max(sampling.logprobs, 1)
+            fields |= {"logprobs": likeliest} if as_text else {"logprobs": True, "top_logprobs": likeliest}
         if sampling.token_ids:
             fields["return_token_ids"] = True
         if sampling.json_schema is not None:
@@ -125,13 +127,14 @@ class Wire:
         if choice.finish_reason in _DOES_NOT_COUNT:
             raise RequestFailed(f"the server broke the answer off (finish_reason '{choice.finish_reason}')")
         reasoning, text, closed = self._parts(choice, request)
+        text, left_in = before_stop(text, request.sampling.stop)
         calls = choice.message.tool_calls if choice.message else None
         usage = answer.usage
         return Completion(
             text=text,
             reasoning=reasoning,
             finish_reason=choice.finish_reason or None if closed else "length",
-            stop=what_stopped(choice, request),
+            stop=left_in or what_stopped(choice, request),
             tool_calls=read_calls(calls, request.prompt) if calls else (),
             prompt_tokens=usage.prompt_tokens if usage else None,
             completion_tokens=usage.completion_tokens if usage else None,
@@ -189,7 +192,3 @@ def read_schema(schema: str) -> dict[str, Any]:
 def tags_of(pair: str | None) -> tuple[str, ...]:
     """The two tags of the option `reasoning_tags`; none where nothing is kept apart."""
     return tuple(tag.strip() for tag in pair.split(",")) if pair and pair.strip() else ()
-
-
-def _chat_logprobs(alternatives: int) -> dict[str, Any]:
-    return {"logprobs": True, "top_logprobs": alternatives}

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, hookimpl
-from skillforge.parts.part import OPERATIONAL
+from skillforge_openai.common_options import Timeout
 
 SKILLFORGE_CONTRACT = 1
 
@@ -28,10 +28,7 @@ class TrtllmOptions(PartOptions, frozen=True, kw_only=True):
             "ensemble, tensorrt_llm_bls, tensorrt_llm."
         ),
     ] = None
-    timeout: Annotated[
-        Annotated[float, Meta(gt=0)],
-        Meta(description="Seconds to wait for one answer, from when its request is sent.", extra=OPERATIONAL),
-    ] = 600.0
+    timeout: Timeout = 600.0
 
 
 class TrtllmBackend(Backend):

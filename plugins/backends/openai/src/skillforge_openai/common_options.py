@@ -1,0 +1,27 @@
+"""Options that many backends have, each declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from skillforge.parts.part import OPERATIONAL
+
+Timeout = Annotated[
+    Annotated[float, Meta(gt=0)],
+    Meta(description="Seconds to wait for one answer, from when its request is sent.", extra=OPERATIONAL),
+]
+
+ApiKeyEnv = Annotated[
+    str,
+    Meta(
+        description="Environment variable that holds the server's key; where it is not set, no key is sent.",
+        extra=OPERATIONAL,
+    ),
+]
+
+ReasoningTagsOption = Annotated[
+    str | None,
+    Meta(description="Text between these two, split by a comma, is kept apart as reasoning; empty: nothing is."),
+]
