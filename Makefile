@@ -35,7 +35,7 @@ demo: $(READY)  ## Evaluate the embedded model on problems made by code: no down
 
 test: $(READY)  ## Run all tests
 	@echo "==> Running all tests"
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -q --junitxml=build/tests.xml
 
 lint: $(READY)  ## Check style
 	@echo "==> ruff"

@@ -43,7 +43,10 @@ PLUGINS = {
     "servers": {
         "skillforge-openai": "plugins/backends/openai",
         "skillforge-trtllm": "plugins/backends/trtllm",
+        "skillforge-vllm": "plugins/backends/vllm",
         "skillforge-nemo-backend": "plugins/backends/nemo",
+        "skillforge-llama-cpp": "plugins/backends/llama-cpp",
+        "skillforge-litellm": "plugins/backends/litellm",
     },
     "local": {
         "skillforge-transformers": "plugins/backends/transformers",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +27,8 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """File name -> content of each generated page."""
-    return {"cli.md": "\n".join(_command_line()), "contract.md": "\n".join(_contract())}
+    made = {"cli.md": _command_line(), "contract.md": _contract(), "backends.md": _backends()}
+    return {name: "\n".join(lines) for name, lines in made.items()}
 
 
 def _command_line() -> Iterator[str]:
@@ -90,6 +92,18 @@ def _members(source: str, class_name: str) -> Iterator[str]:
             returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
             text = " ".join((ast.get_docstring(node) or "").split())
             yield f"- `{node.name}({ast.unparse(node.args)}){returns}`: {text}"
+    yield ""
+
+
+def _backends() -> Iterator[str]:
+    """The table of what `record_backends.py` has recorded."""
+    seen: dict[str, dict[str, str]] = json.loads((REFERENCE / "backends.json").read_text(encoding="utf-8"))
+    yield "# What each backend does\n\nGenerated from the results of `skillforge.testing.check_backend` on real servers and"
+    yield "libraries; *written* is a server that was written from the protocol's description. ✓ seen; – not offered; ? cannot"
+    yield "be seen there, since the server or the model does not tell.\n"
+    yield f"| | {' | '.join(seen)} |\n| --- |{' :-: |' * len(seen)}"
+    for check in dict.fromkeys(check for marks in seen.values() for check in marks):
+        yield f"| {check} | {' | '.join(marks.get(check, '') for marks in seen.values())} |"
     yield ""
 
 
