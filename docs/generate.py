@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import html
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -16,6 +17,26 @@ from skillforge.cli import COMMANDS, LazyGroup, cli
 from skillforge.kinds import KINDS
 
 REFERENCE = Path(__file__).parent / "reference"
+MEANING = {
+    "opens": "opens, and checks the target",
+    "capabilities of the target": "tells what the target can do",
+    "ready": "tells whether it is ready",
+    "models": "names the models",
+    "context_length": "context length, where it is told",
+    "completes": "chat or text",
+    "usage": "token counts",
+    "token_ids": "token ids, in and out",
+    "json_schema": "structured output",
+    "stop": "stop strings",
+    "continues": "continues an assistant's message",
+    "whole": "reasoning stays in where asked",
+    "tools": "tool calls",
+    "alternatives": "logprobs of the likeliest tokens",
+    "seed": "seed: the same gives the same",
+    "cancelling": "cancelling harms no other request",
+    "unknown model": "refuses an unknown model",
+}
+"""What a check shows, where its name says less."""
 
 
 def main() -> None:
@@ -96,15 +117,25 @@ def _members(source: str, class_name: str) -> Iterator[str]:
 
 
 def _backends() -> Iterator[str]:
-    """The table of what `record_backends.py` has recorded."""
+    """The table of what `record_backends.py` has recorded: a row for each check, a narrow column for each thing tried."""
     seen: dict[str, dict[str, str]] = json.loads((REFERENCE / "backends.json").read_text(encoding="utf-8"))
+    checks = dict.fromkeys(check for marks in seen.values() for check in marks)
     yield "# What each backend does\n\nGenerated from the results of `skillforge.testing.check_backend` on real servers and"
-    yield "libraries; *written* is a server that was written from the protocol's description. ✓ seen; – not offered; ? cannot"
-    yield "be seen there, since the server or the model does not tell.\n"
-    yield f"| | {' | '.join(seen)} |\n| --- |{' :-: |' * len(seen)}"
-    for check in dict.fromkeys(check for marks in seen.values() for check in marks):
-        yield f"| {check} | {' | '.join(marks.get(check, '') for marks in seen.values())} |"
-    yield ""
+    yield "libraries, with models of a few thousand to a million parameters; *written* is a server that was written from the"
+    yield "protocol's description. ✓ seen; – not offered; ? cannot be seen there: the server does not tell, or such a small"
+    yield "model cannot do it.\n\n<style>"
+    yield ".seen th {writing-mode: vertical-rl; transform: rotate(180deg); text-align: left; white-space: nowrap}"
+    yield ".seen td, .seen th {padding: 4px 1px !important; font-size: 80%; line-height: 1.3}"
+    yield ".seen td:first-child {padding: 4px 6px !important}\n.seen td + td {text-align: center}\n</style>\n"
+    yield f'<table class="docutils seen">\n<thead><tr><td></td>{_in_cells(seen, "th")}</tr></thead>\n<tbody>'
+    for check in checks:
+        yield f"<tr><td>{html.escape(MEANING.get(check, check))}</td>"
+        yield f"{_in_cells(marks.get(check, '–') for marks in seen.values())}</tr>"
+    yield "</tbody>\n</table>\n"
+
+
+def _in_cells(texts: Iterable[str], kind: str = "td") -> str:
+    return "".join(f"<{kind}>{html.escape(text)}</{kind}>" for text in texts)
 
 
 def _cell(text: str) -> str:

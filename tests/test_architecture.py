@@ -15,11 +15,11 @@ CORE = Path(skillforge.__file__).parent
 PLUGINS = CORE.parent / "plugins"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("errors", "text"),
+    ("errors", "supervisor", "text"),
     ("parts",),
-    ("child", "data", "hookspecs", "kinds", "options"),
+    ("child", "data", "hookspecs", "kinds", "options", "server"),
     ("registry",),
-    ("rollout", "runs", "metrics"),
+    ("rollout", "runs", "metrics", "cache"),
     ("pipeline", "probe"),
     ("testing",),
     ("scaffold",),

@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
+import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from byte_model import make_byte_model
+from transformers_server import transformers_server
 
+from skillforge import Message, ModelRef, Request, Sampling, Target
 from skillforge.pipeline.evaluate import evaluate
 from skillforge.pipeline.observer import Silent
 from skillforge.pipeline.plan import Plan
 from skillforge.pipeline.settings import EvalSettings
 from skillforge.registry import default_registry
 from skillforge.runs.directory import RunDirectory
+from skillforge.testing import ContractBroken, check_backend
+from skillforge_openai import OpenAIBackend, OpenAIOptions
 from skillforge_tiny import WEIGHTS
-
-START_LIMIT = 120.0
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a server that has the embedded model."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(WEIGHTS), "--host", "127.0.0.1"]
-    variables = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [*command, "--port", str(port), "--device", "cpu"], stdout=stream, stderr=stream, env=variables
-        )
-    try:
-        _wait_until_healthy(f"http://127.0.0.1:{port}/health", process, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + START_LIMIT
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5)
-            return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-    pytest.fail(f"the server did not start:\n{log.read_text()[-2000:]}")
+    with transformers_server(WEIGHTS, tmp_path_factory.mktemp("server") / "log") as server:
+        yield f"{server.root}/v1"
 
 
 def _texts(settings: EvalSettings, path: Path) -> dict[str, str]:
@@ -82,3 +57,63 @@ def test_a_real_server_counts_tokens_and_tells_why_it_stopped(server: str, tmp_p
     assert (summary.truncated, summary.error) == (3, 0)
     assert summary.tokens is not None
     assert summary.tokens.completion_max == 4
+
+
+# The Responses API, which the same server has -----------------------------------------------------------------------
+
+RESPONSES: dict[str, Any] = {"api": "responses"}
+
+
+def test_the_responses_api_of_a_real_server_says_the_same(server: str, tmp_path: Path) -> None:
+    def settings(**options: Any) -> EvalSettings:
+        return EvalSettings(
+            benchmark="forge-arith", limit=12, max_tokens=96, prompt="tiny", base_url=server, model=str(WEIGHTS),
+            options={"backend": options},
+        )  # fmt: skip
+
+    texts = _texts(settings(**RESPONSES), tmp_path / "responses")
+    assert len(texts) == 12
+    assert texts == _texts(settings(), tmp_path / "chat")
+
+
+@pytest.fixture(scope="module")
+def byte_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """A server of another model: `transformers serve` fails for stop strings with the tokens of tiny."""
+    folder = tmp_path_factory.mktemp("byte-model")
+    make_byte_model(folder)
+    with transformers_server(folder, tmp_path_factory.mktemp("server") / "log") as server:
+        yield Target(ModelRef(str(folder), str(folder)), f"{server.root}/v1")
+
+
+@pytest.mark.parametrize("api", ["chat", "responses"])
+def test_a_real_server_keeps_the_contract_but_for_what_it_passes_over(
+    byte_model: Target, api: str, record_property: Any
+) -> None:
+    with pytest.raises(ContractBroken) as caught:
+        check_backend(OpenAIBackend(), options={"api": api}, target=byte_model)
+    results = caught.value.results
+    broken = {result.name for result in results if not result.ok}
+    assert broken == {"logprobs", "alternatives"}
+    told = {
+        each.name: "the backend is not capable of it on this server" if not each.ok else each.detail or None
+        for each in results
+    }
+    record_property(f"backend: transformers serve, {api}", json.dumps(told))
+
+
+@pytest.mark.parametrize("options", [{}, RESPONSES], ids=["chat", "responses"])
+def test_pieces_of_a_real_stream_make_the_whole_answer(server: str, options: dict[str, Any]) -> None:
+    request = Request((Message("user", "What is 34 + 66?"),), Sampling(temperature=0.0, max_tokens=64))
+
+    async def ask() -> tuple[list[str], Any, Any]:
+        pieces: list[str] = []
+        target = Target(ModelRef(str(WEIGHTS), str(WEIGHTS)), server)
+        async with OpenAIBackend().open(target, OpenAIOptions(**options)) as client:
+            assert await client.ready()
+            return pieces, await client.complete(request, pieces.append), await client.complete(request)
+
+    pieces, streamed, whole = asyncio.run(ask())
+    assert len(pieces) > 5
+    assert "".join(pieces) == streamed.text == whole.text
+    assert (streamed.completion_tokens, streamed.prompt_tokens) == (whole.completion_tokens, whole.prompt_tokens)
+    assert streamed.first_token is not None

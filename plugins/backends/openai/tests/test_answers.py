@@ -213,7 +213,7 @@ def test_log_probabilities_in_one_form(lab: SimpleNamespace, form: Any, normal: 
 
 
 def test_a_stop_string_that_the_server_leaves_in_is_cut_off(lab: SimpleNamespace) -> None:
-    request = Request(TEXT.prompt, Sampling(stop=("\n\n", " sat")))
-    answer = lab.http(200, {"choices": [{"text": "the cat sat on\n\n", "finish_reason": "stop"}]})
+    request = Request(TEXT.prompt, Sampling(stop=("\n", "on\n", "the")))
+    answer = lab.http(200, {"choices": [{"text": "the cat sat on\n", "finish_reason": "stop"}]})
     completion = lab.ask(answer, request=request).completion
-    assert (completion.text, completion.stop, completion.finish_reason) == ("the cat", " sat", "stop")
+    assert (completion.text, completion.stop, completion.finish_reason) == ("the cat sat ", "on\n", "stop")

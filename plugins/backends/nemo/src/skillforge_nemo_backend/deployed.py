@@ -90,7 +90,7 @@ class Deployed(Client):
         return msgspec.structs.replace(
             completion,
             text=text,
-            stop=stop,
+            stop=completion.stop if stop is None else stop,
             finish_reason=completion.finish_reason if stop is None else "stop",
             prompt_tokens=None,  # the server counts words
             completion_tokens=None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -103,13 +103,11 @@ def what_stopped(choice: Choice, request: Request) -> str | None:
     return "" if ended_itself else None
 
 
-def before_stop(text: str, stops: Sequence[str]) -> tuple[str, str | None]:
-    """`text` before the first stop string in it, and that stop string: `transformers serve` leaves it in."""
-    found = [(place, stop) for stop in stops if stop and (place := text.find(stop)) >= 0]
-    if not found:
-        return text, None
-    place, stop = min(found)
-    return text[:place], stop
+def before_stop(text: str, choice: Choice, request: Request) -> tuple[str, str | None]:
+    """`text` without the stop string that ended it, and that stop string, which `transformers serve` leaves in."""
+    stops = request.sampling.stop if choice.finish_reason == "stop" else ()
+    ended = max((stop for stop in stops if stop and text.endswith(stop)), key=len, default=None)
+    return (text, None) if ended is None else (text.removesuffix(ended), ended)
 
 
 def _joined(parts: list[Part] | None) -> str:

@@ -127,7 +127,7 @@ class Wire:
         if choice.finish_reason in _DOES_NOT_COUNT:
             raise RequestFailed(f"the server broke the answer off (finish_reason '{choice.finish_reason}')")
         reasoning, text, closed = self._parts(choice, request)
-        text, left_in = before_stop(text, request.sampling.stop)
+        text, left_in = before_stop(text, choice, request)
         calls = choice.message.tool_calls if choice.message else None
         usage = answer.usage
         return Completion(
