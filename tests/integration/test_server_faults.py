@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from command_line import Ended, separately, started
-from faulty_proxy import FaultyProxy, faulty_proxy
+from server_proxy import FaultyProxy, faulty_proxy
 from transformers_server import TransformersServer, transformers_server
 
 from skillforge_tiny import WEIGHTS

@@ -17,6 +17,8 @@ MODELS = ("ensemble_2023", "ensemble", "ensemble_2025", "tensorrt_llm", *STREAME
 QUESTION = "<bos><user>Ana has 3 pens. Ben gives Ana 4 pens. How many pens does Ana have?<assistant>"
 PROBLEMS = 50
 GREEDY = Sampling(max_tokens=96, temperature=0.0)
+TELL_NO_END = ("ensemble_2023", "ensemble")
+"""Not streamed, they tell neither why an answer ended nor how many tokens it has."""
 
 
 def each(requests: Sequence[Request], heard: bool = False) -> Callable[[Client], Any]:
@@ -57,7 +59,8 @@ def greedy() -> dict[str, str]:
 def test_greedy_texts_equal_those_of_transformers(triton: Any, greedy: dict[str, str], model: str) -> None:
     answers = triton.ask(each([Request(prompt, GREEDY) for prompt in greedy]), model)
     assert [answer.text for answer in answers] == list(greedy.values())
-    assert all("####" in answer.text and answer.finish_reason == "stop" for answer in answers)
+    ended = None if model in TELL_NO_END else "stop"
+    assert all("####" in answer.text and answer.finish_reason == ended for answer in answers)
 
 
 @pytest.mark.parametrize("model", MODELS)
