@@ -50,19 +50,21 @@ def main() -> None:
 
 
 async def _sandbox_alone(rollouts: int, executions: int, concurrency: int, fresh: bool) -> float:
-    """Seconds that the sandbox takes for the same sessions and blocks."""
+    """Seconds that the sandbox takes for the same sessions and blocks, each fresh one with its prelude."""
     from skillforge.registry import Registry
 
-    sandbox = Registry().get("sandbox", "local")
+    registry = Registry()
+    sandbox, numina = registry.get("sandbox", "local"), registry.get("prompt", "numina-tir")
+    blocks = [numina.tool_loop(numina.Options()).prelude, CODE] if fresh else [CODE] * executions  # type: ignore[attr-defined]
     async with sandbox.open(sandbox.Options(sessions=concurrency)) as pool:  # type: ignore[attr-defined]
         await pool.run_once("1", 10)
         left = iter(range(rollouts * executions if fresh else rollouts))
 
         async def work() -> None:
             for _ in left:
-                async with pool.session() as session:
-                    for _ in range(1 if fresh else executions):
-                        if (await session.run(CODE, 10)).status != "ok":
+                async with pool.disposable() if fresh else pool.session() as session:
+                    for block in blocks:
+                        if (await session.run(block, 10)).status != "ok":
                             sys.exit("the sandbox failed")
 
         started = time.perf_counter()

@@ -116,13 +116,20 @@ class SandboxPool(ABC):
         Waits, first come first served, where all that the sandbox may run are in use.
         """
 
+    def disposable(self) -> AbstractAsyncContextManager[SandboxSession]:
+        """A session like any, but that nothing is kept to restore it with where a cell takes its interpreter along.
+
+        For code that runs alone: a checkpoint before each cell costs as much as the cell.
+        """
+        return self.session()
+
     @abstractmethod
     def load(self) -> SandboxLoad:
         """How busy it is now."""
 
     async def run_once(self, code: str, timeout: float) -> Execution:
         """Run `code` alone in a fresh session."""
-        async with self.session() as session:
+        async with self.disposable() as session:
             return await session.run(code, timeout)
 
 

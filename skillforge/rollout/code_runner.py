@@ -78,7 +78,7 @@ class CodeRunner:
         """The sample's session, or one for this block alone."""
         if self._loop.state == "fresh":
             self._prepared = False
-            async with self._pool.session() as session:
+            async with self._pool.disposable() as session:
                 yield session
             return
         if self._session is None:

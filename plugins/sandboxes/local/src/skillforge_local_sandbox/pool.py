@@ -8,7 +8,9 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import msgspec
 
 from skillforge import SandboxLoad, SandboxPool, SandboxSession, SandboxUnusable
 from skillforge_local_sandbox import LocalOptions, interpreter, tiers
@@ -85,10 +87,16 @@ class LocalPool(SandboxPool):
         self._zygote = await Zygote.start(self._python, self._env, self._settings, self._groups)
         self._refill_in_background()
 
+    def session(self) -> AbstractAsyncContextManager[SandboxSession]:
+        return self._session(self._limits)
+
+    def disposable(self) -> AbstractAsyncContextManager[SandboxSession]:
+        return self._session(msgspec.structs.replace(self._limits, checkpoint=False))
+
     @asynccontextmanager
-    async def session(self) -> AsyncIterator[SandboxSession]:
+    async def _session(self, limits: Limits) -> AsyncIterator[SandboxSession]:
         async with self._places.taken():
-            session = Session(await self._fresh_link(), self._fresh_link, self._limits)
+            session = Session(await self._fresh_link(), self._fresh_link, limits)
             try:
                 yield session
             finally:
