@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any, NamedTuple
 
 from aiohttp import web
+from app_server import app_server
 
 from skillforge import ToolCall
 
@@ -111,34 +111,12 @@ def scripted_server(script: Script | Sequence[Reply | dict[str, Any]]) -> Iterat
     Raises on leaving what the script raised, so that a script may hold assertions.
     """
     server = ScriptedServer(script)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="scripted-server")
-    thread.start()
-    runner: web.AppRunner | None = None
-    try:
-        runner = asyncio.run_coroutine_threadsafe(_start(server), loop).result(30)
+    asked = (web.post(path, server.complete) for path in ("/v1/completions", "/v1/chat/completions"))
+    with app_server(*asked, web.get("/v1/models", server.list_models)) as root:
+        server.base_url = f"{root}/v1"
         yield server
-    finally:
-        if runner is not None:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
-        loop.close()
     if server.failure is not None:
         raise server.failure
-
-
-async def _start(server: ScriptedServer) -> web.AppRunner:
-    app = web.Application(client_max_size=2**30)
-    for path in ("/v1/completions", "/v1/chat/completions"):
-        app.router.add_post(path, server.complete)
-    app.router.add_get("/v1/models", server.list_models)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
-    await site.start()
-    server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    return runner
 
 
 def _in_order(replies: list[Reply | dict[str, Any]]) -> Script:

@@ -9,13 +9,13 @@ Requests for completions meet their fate; all else is passed on.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import aiohttp
 from aiohttp import web
+from app_server import app_server
 
 Fate = Callable[[int, int], str | int | None]
 """(requests before this one, how often the same was asked before) -> the fault; None: the server's answer.
@@ -93,27 +93,5 @@ def _hang_up(request: web.Request) -> web.StreamResponse:
 def faulty_proxy(server: str, fate: Fate = lambda number, before: None) -> Iterator[FaultyProxy]:
     """A proxy of `server` (its root, without `/v1`) on a free port, in a thread of its own."""
     proxy = FaultyProxy(server, fate)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="faulty-proxy")
-    thread.start()
-    runner: web.AppRunner | None = None
-    try:
-        runner = asyncio.run_coroutine_threadsafe(_start(proxy), loop).result(30)
+    with app_server(web.route("*", "/{path:.*}", proxy.answer)) as proxy.url:
         yield proxy
-    finally:
-        if runner is not None:
-            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(30)
-        loop.close()
-
-
-async def _start(proxy: FaultyProxy) -> web.AppRunner:
-    app = web.Application(client_max_size=2**30)
-    app.router.add_route("*", "/{path:.*}", proxy.answer)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
-    await site.start()
-    proxy.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    return runner
