@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from evaluation import PROBLEMS, Eval
+from in_thread import InThread
 
 pytest.importorskip("skillforge_forge_arith")
 pytest.importorskip("skillforge_tiny")
@@ -22,39 +22,20 @@ Fate = Callable[[int, int], Any]
 """(number of this request, how often its prompt was asked before) -> what happens to it; None: it is answered."""
 
 
-class FaultyServer:
+class FaultyServer(InThread):
     """Answers each prompt with itself, unless its fate is another: an int is a status, a str is sent as it is."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.fate: Fate = lambda number, asked: None
         self.asked: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.times: list[float] = []
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def __enter__(self) -> FaultyServer:
-        self._thread.start()
-        assert self._started.wait(10)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+    def app(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
-        runner = web.AppRunner(app, shutdown_timeout=0)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        assert site._server
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"  # type: ignore[attr-defined]
-        self._started.set()
-        await self._stop.wait()
-        await runner.cleanup()
+        return app
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         prompt = (await request.json())["messages"][-1]["content"]

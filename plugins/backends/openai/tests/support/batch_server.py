@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import threading
 from typing import Any
 
 from aiohttp import web
+from in_thread import InThread
 
 
 class BatchServer:
@@ -150,31 +149,12 @@ class BatchServer:
         return name
 
 
-class Running:
+class Running(InThread):
     """A BatchServer in a thread of its own."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.server = BatchServer()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
-    def __enter__(self) -> Running:
-        self._thread.start()
-        assert self._started.wait(10)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-
-    async def _serve(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        runner = web.AppRunner(self.server.app())
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        assert site._server
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/v1"  # type: ignore[attr-defined]
-        self._started.set()
-        await self._stop.wait()
-        await runner.cleanup()
+    def app(self) -> web.Application:
+        return self.server.app()
