@@ -17,17 +17,26 @@ from skillforge_docker_sandbox import BuildCommand, DockerSandbox, image
 
 NOWHERE = "unix:///nowhere/docker.sock"
 
+pytestmark = pytest.mark.xdist_group("docker")
+
 
 def build(*arguments: str) -> Any:
     return CliRunner().invoke(BuildCommand().command(), arguments)
 
 
-@pytest.fixture
-def tag(engine: Any) -> Iterator[str]:
-    name = f"skillforge-sandbox-test:{uuid.uuid4().hex[:12]}"
-    yield name
-    if engine.images(name):
+@pytest.fixture(scope="module")
+def tags(engine: Any) -> Iterator[list[str]]:
+    """Names of images. They are removed at the end, so that the steps of one build serve the next."""
+    names: list[str] = []
+    yield names
+    for name in filter(engine.images, names):
         engine.remove_image(name)
+
+
+@pytest.fixture
+def tag(tags: list[str]) -> str:
+    tags.append(f"skillforge-sandbox-test:{uuid.uuid4().hex[:12]}")
+    return tags[-1]
 
 
 @pytest.fixture

@@ -1,7 +1,11 @@
 from typing import Any
 
+import pytest
+
 from skillforge.testing import check_command, check_sandbox
 from skillforge_docker_sandbox import BuildCommand, DockerSandbox
+
+pytestmark = pytest.mark.xdist_group("docker")
 
 
 def test_sandbox_keeps_the_contract(docker: Any) -> None:

@@ -8,13 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from skillforge_docker_sandbox.inside.first_process import empty
-from skillforge_docker_sandbox.leftovers import OWNER_LABEL, POOL_LABEL, is_gone, owner
+from skillforge_docker_sandbox.leftovers import OWNER_LABEL, POOL_LABEL, is_gone, owner, remove
 
 PATIENCE = 10.0
+
+pytestmark = pytest.mark.xdist_group("docker")
 
 OWNER = """
 import asyncio, sys
@@ -48,6 +53,18 @@ def becomes_true(test: Callable[[], bool]) -> bool:
 def test_a_pool_leaves_no_container(engine: Any, docker: Any) -> None:
     docker.cells("import os; os._exit(1)", "while True: pass", timeout=0.5, ready=2)
     assert not containers_of(engine, os.getpid())
+
+
+def test_what_is_removed_is_gone_although_another_one_was_first(engine: Any, docker: Any) -> None:
+    def is_gone_after_removal(container: str) -> bool:
+        remove(engine, container)
+        return not engine.containers(all=True, filters={"id": container})
+
+    for _ in range(3):
+        container = engine.create_container(docker.image, ["python3", "-c", "import time; time.sleep(600)"])["Id"]
+        engine.start(container)
+        with ThreadPoolExecutor(4) as several:
+            assert all(several.map(is_gone_after_removal, [container] * 4))
 
 
 def test_nothing_stays_where_the_owner_is_killed(engine: Any, docker: Any) -> None:

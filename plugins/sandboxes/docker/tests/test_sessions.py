@@ -8,6 +8,8 @@ import pytest
 
 from skillforge import SandboxUnusable
 
+pytestmark = pytest.mark.xdist_group("docker")
+
 
 def test_much_output_keeps_its_ends_and_endless_output_ends_the_cell(docker: Any) -> None:
     much, endless, after = docker.cells(

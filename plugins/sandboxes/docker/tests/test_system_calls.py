@@ -9,6 +9,8 @@ import pytest
 
 from skillforge_docker_sandbox.containers import restrictions
 
+pytestmark = pytest.mark.xdist_group("docker")
+
 EPERM, ENOSYS = 1, 38
 NEW_USER, NEW_TIME = 0x10000000, 0x80
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("docker")
+
 
 def test_has_no_rights_and_cannot_gain_any(docker: Any) -> None:
     status, root = docker.cells(

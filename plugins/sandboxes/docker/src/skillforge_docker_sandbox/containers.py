@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skillforge import SandboxUnusable
-from skillforge_docker_sandbox import DockerOptions
+from skillforge_docker_sandbox import DockerOptions, leftovers
 from skillforge_docker_sandbox.engine import faults
 from skillforge_docker_sandbox.image import COMMAND
-from skillforge_docker_sandbox.leftovers import OWNER_LABEL, POOL_LABEL, owner, remove_labelled
+from skillforge_docker_sandbox.leftovers import OWNER_LABEL, POOL_LABEL, owner
 from skillforge_local_sandbox.interpreter import ENVIRONMENT
 from skillforge_sandbox_jail.rootfs import WRITABLE
 
@@ -62,18 +61,11 @@ class Containers:
 
     def remove(self, name: str) -> None:
         """End the container, if it is still there. Its socket must be closed, or the engine may never answer."""
-        import docker.errors
-
-        with faults("removing a container"), contextlib.suppress(docker.errors.NotFound):
-            try:
-                self._client.remove_container(name, force=True)
-            except docker.errors.APIError as error:
-                if error.status_code != 409:  # another one is removing it
-                    raise
+        leftovers.remove(self._client, name)
 
     def remove_all(self) -> None:
         """Remove all of this pool."""
-        remove_labelled(self._client, f"{POOL_LABEL}={self._pool}")
+        leftovers.remove_labelled(self._client, f"{POOL_LABEL}={self._pool}")
 
     def _config(self) -> dict[str, Any]:
         return {

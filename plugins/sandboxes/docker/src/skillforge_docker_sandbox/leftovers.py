@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from skillforge_docker_sandbox.engine import faults
+from skillforge import SandboxUnusable
+from skillforge_docker_sandbox.engine import CALL_PATIENCE, faults
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -37,23 +40,38 @@ def reap(client: APIClient) -> int:
     with faults("looking for containers that were left behind"):
         found = client.containers(all=True, filters={"label": OWNER_LABEL})
     orphans = [each for each in found if is_gone(each["Labels"][OWNER_LABEL])]
-    for each in orphans:
-        _remove(client, each["Id"])
+    _remove_each(client, orphans)
     return len(orphans)
 
 
 def remove_labelled(client: APIClient, label: str) -> None:
-    """Remove the containers with this label. Raises SandboxUnusable."""
+    """Remove the containers with this label. Raises SandboxUnusable where the engine does not say which these are."""
     with faults("removing containers"):
-        for found in client.containers(all=True, filters={"label": label}):
-            _remove(client, found["Id"])
+        found = client.containers(all=True, filters={"label": label})
+    _remove_each(client, found)
 
 
-def _remove(client: APIClient, container: str) -> None:
+def remove(client: APIClient, container: str) -> None:
+    """End a container, if it is still there; it is gone on return. Raises SandboxUnusable.
+
+    Where a socket to it is open, the engine may never answer.
+    """
     import docker.errors
 
-    with faults("removing a container"), contextlib.suppress(docker.errors.APIError):  # another one may be removing it
-        client.remove_container(container, force=True)
+    with faults("removing a container"), contextlib.suppress(docker.errors.NotFound):
+        try:
+            client.remove_container(container, force=True)
+        except docker.errors.APIError as error:
+            if error.status_code != HTTPStatus.CONFLICT:
+                raise
+            # The engine is removing it already, as all that have ended. Without a limit this would wait for ever.
+            client.wait(container, timeout=CALL_PATIENCE, condition="removed")
+
+
+def _remove_each(client: APIClient, found: Sequence[Mapping[str, Any]]) -> None:
+    for each in found:
+        with contextlib.suppress(SandboxUnusable):  # the others are to go all the same
+            remove(client, each["Id"])
 
 
 def _place() -> str:
