@@ -34,7 +34,11 @@ SESSION_USER = 1000
 """Every session's user, as its code sees it."""
 
 NICENESS = 5
-"""How far sessions stand back: what feeds all of them must not wait for the processor behind them."""
+"""How far sessions stand back: what feeds all of them must not wait for the processor behind them.
+
+Where the kernel shares the processor among the sessions of `setsid` (sched_autogroup), niceness counts for nothing between
+them: then all that is forked here counts as one, as nothing below this process calls `setsid` by itself.
+"""
 
 ZYGOTE_IDS = 65536
 CGROUP_PATIENCE = 1.0
@@ -191,7 +195,7 @@ class Zygote:
     def _enter_session(self) -> str:
         """Make the session's surroundings, as its init; the folder where its code may write."""
         settings = self._settings
-        os.setsid()
+        os.setpgid(0, 0)
         if settings.namespaces:
             os.setresgid(SESSION_USER, SESSION_USER, SESSION_USER)
             os.setresuid(SESSION_USER, SESSION_USER, SESSION_USER)
