@@ -90,7 +90,8 @@ def test_touching_the_canary_is_found(run, bait: Bait, change: str) -> None:
 def test_the_environment_is_found(run) -> None:
     own = "import os\nprint(os.environ['SF_CANARY_KEY'])"
     look = "import glob\nfor file in glob.glob('/proc/[0-9]*/environ'):\n"
-    neighbours = look + "    try: print(open(file).read())\n    except OSError: pass"
+    found = "*(part for part in open(file, errors='replace').read().split('\\0') if part.startswith('SF_CANARY_KEY'))"
+    neighbours = look + f"    try: print({found})\n    except OSError: pass"
     for code in (own, neighbours):
         assert run(code).violations == ("the content of SF_CANARY_KEY was read",)
 
@@ -165,6 +166,11 @@ def test_lines_below_the_header_are_repeated(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("# expect: error\n# times: 3\n-")
     (snippet,) = read_snippets(tmp_path)
     assert snippet.code == "# expect: error\n# times: 3\n---"
+
+
+def test_a_snippet_may_run_for_as_long_as_its_header_says(run) -> None:
+    result = run("# expect: timeout\n# limit: 0.5\nimport time\ntime.sleep(2)")
+    assert (result.status, result.violations) == ("timeout", ())
 
 
 def test_files_that_are_no_snippets_are_refused(tmp_path: Path) -> None:

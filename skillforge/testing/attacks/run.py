@@ -19,14 +19,11 @@ from skillforge.parts.part import PartOptions
 from skillforge.parts.sandbox import Execution, ExecutionStatus, Sandbox, SandboxPool, SandboxSession, SessionState
 from skillforge.testing.attacks import left
 from skillforge.testing.attacks.bait import LEFT, Bait
-from skillforge.testing.attacks.snippet import Snippet
+from skillforge.testing.attacks.snippet import LIMIT, Snippet
 from skillforge.text import one_line
 
-LIMIT = 3.0
-"""Seconds that a snippet may run."""
-
 OVERTIME = 4.0
-"""Seconds that ending it may take beyond that."""
+"""Seconds that ending a snippet may take beyond its limit."""
 
 PATIENCE = 2.0
 """Seconds in which the processes of a session that has ended must be gone."""
@@ -209,13 +206,13 @@ class _Trial:
         if marking.status != "ok":
             self.violations.append(f"a harmless cell before it ends with '{marking.status}'")
             return
-        began = time.monotonic()
+        began, limit = time.monotonic(), self._snippet.limit
         try:
-            self._execution = execution = await self._cell(session, self._snippet.code, LIMIT)
+            self._execution = execution = await self._cell(session, self._snippet.code, limit)
         finally:
             self._seconds = time.monotonic() - began
-        if self._seconds > LIMIT + OVERTIME:
-            self.violations.append(f"it took {self._seconds:.1f} s, with {LIMIT:g} s allowed")
+        if self._seconds > limit + OVERTIME:
+            self.violations.append(f"it took {self._seconds:.1f} s, with {limit:g} s allowed")
         self.violations += self._snippet.violations(execution)
         await asyncio.sleep(LATE)
         await self._go_on(session, execution.state)

@@ -7,6 +7,7 @@ The first lines of a snippet are comments `# NAME: TEXT`:
     state    states that the session may be left in, joined by `|`
     absent   text that must not be in what it prints or in its value; may be given several times
     shows    text that must be there; may be given several times
+    limit    seconds that it may run, where it does all that it does in fewer than the usual and then waits for its end
     times    how often the lines below the header are repeated to make up the code
 """
 
@@ -26,10 +27,13 @@ from skillforge.parts.sandbox import Execution, ExecutionStatus, SessionState
 from skillforge.text import one_line
 
 SUITE = Path(__file__).with_name("suite")
+LIMIT = 3.0
+"""Seconds that a snippet may run unless its header says otherwise."""
+
 STATUSES: frozenset[str] = frozenset(get_args(ExecutionStatus))
 STATES: frozenset[str] = frozenset(get_args(SessionState))
 
-_LINE = re.compile("# *(expect|what|state|absent|shows|times):")
+_LINE = re.compile("# *(expect|what|state|absent|shows|limit|times):")
 
 
 class Snippet(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,7 @@ class Snippet(msgspec.Struct, frozen=True, kw_only=True):
     states: frozenset[str] = STATES
     absent: tuple[str, ...] = ()
     shows: tuple[str, ...] = ()
+    limit: float = LIMIT
 
     def violations(self, execution: Execution) -> list[str]:
         """What `execution`, of this code, is against the header."""
@@ -88,6 +93,7 @@ def _parse(name: str, lines: Sequence[str]) -> Snippet:
         states=_names(" ".join(given["state"]), STATES) or STATES,
         absent=tuple(given["absent"]),
         shows=tuple(given["shows"]),
+        limit=float(given["limit"][0]) if given["limit"] else LIMIT,
     )
 
 

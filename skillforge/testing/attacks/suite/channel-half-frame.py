@@ -1,4 +1,5 @@
 # expect: ok|error|exit|timeout|died|oom|output-limit|protocol-violation
+# limit: 1
 # what: leaves the beginning of a message behind, so that the next one is taken for its end
 import os
 

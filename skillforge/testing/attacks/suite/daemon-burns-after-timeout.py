@@ -1,4 +1,5 @@
 # expect: timeout
+# limit: 1
 # what: children that compute on, deaf to the interrupt that ends the cell
 import os
 import signal

@@ -1,4 +1,5 @@
 # expect: timeout|ok|error|oom|died
+# limit: 1
 # what: the shell's fork bomb
 import os
 import time

@@ -1,4 +1,5 @@
 # expect: ok|error|exit|timeout|died|oom|output-limit|protocol-violation
+# limit: 1
 # what: puts a filter of its own on system calls: answers seem to be sent, and are not
 import ctypes
 import platform

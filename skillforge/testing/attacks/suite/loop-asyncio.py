@@ -1,4 +1,5 @@
 # expect: timeout
+# limit: 1
 # what: what a careless model writes: a server loop that waits for ever
 import asyncio
 

@@ -1,4 +1,5 @@
 # expect: timeout|oom|died|error
+# limit: 1
 # what: arithmetic on numbers so long that one operation outlasts the limit
 import math
 

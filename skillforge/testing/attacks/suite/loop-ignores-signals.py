@@ -1,4 +1,5 @@
 # expect: timeout
+# limit: 1
 # what: ignores and blocks every signal that it may, then sleeps on
 import signal
 import time

@@ -1,4 +1,5 @@
 # expect: timeout|ok|error
+# limit: 1
 # what: an object whose end never ends
 class Undying:
     def __del__(self):

@@ -1,4 +1,5 @@
 # expect: timeout
+# limit: 1
 # what: makes the interrupt a reason to go on
 import signal
 

@@ -1,4 +1,5 @@
 # expect: timeout
+# limit: 1
 # what: catches whatever is raised to stop it, in a loop and in a generator that refuses to close
 import contextlib
 

@@ -1,4 +1,5 @@
 # expect: timeout
+# limit: 1
 # what: blocks in a system call that gets no answer
 import os
 

@@ -1,4 +1,5 @@
 # expect: timeout|died
+# limit: 1
 # what: stops its own process, which then answers nothing
 import os
 import signal
