@@ -9,7 +9,7 @@ import pytest
 
 from skillforge_forge_arith.generate import DEFAULT_SIZES, PART_OF_SPLIT, generate
 from skillforge_forge_arith.partition import RANGES, part_of_pair
-from skillforge_forge_arith.steps import Step, Steps, in_expression, in_python, in_text, orders
+from skillforge_forge_arith.steps import Step, Steps, additions_first, in_expression, in_python, in_text, orders
 
 STEPS = (Step(12, "*", 5, 60), Step(60, "+", 8, 68), Step(68, "-", 20, 48), Step(48, "/", 4, 12))
 
@@ -39,10 +39,21 @@ def test_steps_as_one_expression() -> None:
     assert in_expression(STEPS[:1]) == "12 * 5"
 
 
+def test_additions_come_first_among_neighbours_only() -> None:
+    told = (Step(9, "-", 4, 5), Step(5, "+", 2, 7), Step(7, "*", 3, 21), Step(21, "-", 1, 20), Step(20, "+", 5, 25))
+    assert in_expression(additions_first(told)) == "(9 + 2 - 4) * 3 + 5 - 1"
+    assert additions_first(STEPS) == STEPS
+
+
 @pytest.mark.parametrize("split", DEFAULT_SIZES)
 def test_every_program_prints_the_answer(split: str) -> None:
     for problem in generate(split, size=300):
-        for program in (in_python(problem.steps), f"print({in_expression(problem.steps)})"):
+        programs = [
+            program
+            for steps in (problem.steps, additions_first(problem.steps))
+            for program in (in_python(steps), f"print({in_expression(steps)})")
+        ]
+        for program in programs:
             assert printed(program) == f"{problem.answer}\n"
 
 

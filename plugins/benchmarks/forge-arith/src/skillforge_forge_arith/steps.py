@@ -11,6 +11,8 @@ from skillforge_forge_arith.partition import RANGES, Part, apply, part_of_pair
 _PYTHON: Mapping[str, str] = {"+": "+", "-": "-", "*": "*", "/": "//"}
 """Operation -> its sign in Python. No step leaves a remainder, so whole numbers stay whole."""
 
+_SUMS = "+-"
+
 
 class Step(NamedTuple):
     """One worked step: `left operation right = result`."""
@@ -45,10 +47,10 @@ def in_expression(steps: Steps) -> str:
     """The steps as one Python expression, such as `(43 + 35) // 2`."""
     written, is_sum = str(steps[0].left), False
     for step in steps:
-        if is_sum and step.operation in "*/":
+        if is_sum and step.operation not in _SUMS:
             written = f"({written})"
         written = f"{written} {_PYTHON[step.operation]} {step.right}"
-        is_sum = step.operation in "+-"
+        is_sum = step.operation in _SUMS
     return written
 
 
@@ -58,11 +60,24 @@ def orders(steps: Steps, range_name: str) -> list[Steps]:
     Neighbours that add and take away may change places, where every operand pair stays in the part that owns those of
     `steps`, and every value in the range.
     """
-    runs = [list(run) for _, run in groupby(steps, lambda step: step.operation in "+-")]
-    choices = [permutations(run) if run[0].operation in "+-" else (tuple(run),) for run in runs]
+    choices = [permutations(run) if run[0].operation in _SUMS else (run,) for run in _runs(steps)]
     found = dict.fromkeys(_chain(steps[0].left, sum(chosen, ())) for chosen in product(*choices))
     part, limit = part_of_pair(*steps[0][:3]), RANGES[range_name].limit
     return [order for order in found if all(_belongs(step, part, limit) for step in order)]
+
+
+def additions_first(steps: Steps) -> Steps:
+    """The steps in the order in which, of neighbours that add and take away, all that add come first.
+
+    Operand pairs may belong to another part than those of `steps`, and values may leave the range.
+    """
+    ordered = [sorted(run, key=lambda step: step.operation == "-") for run in _runs(steps)]
+    return _chain(steps[0].left, [step for run in ordered for step in run])
+
+
+def _runs(steps: Steps) -> list[Steps]:
+    """The steps in groups: neighbours that add and take away, which may change places, and those between."""
+    return [tuple(run) for _, run in groupby(steps, lambda step: step.operation in _SUMS)]
 
 
 def _chain(start: int, changes: Sequence[Step]) -> Steps:

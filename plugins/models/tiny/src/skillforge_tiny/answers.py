@@ -28,13 +28,18 @@ def in_text(problem: ForgeProblem) -> Answer:
 
 
 def in_python(problem: ForgeProblem) -> Answer:
-    """A plan, the steps as a program or in one expression, the output, and the answer read from there."""
-    from skillforge_forge_arith.steps import in_expression, in_python
+    """A plan, the steps as a program or in one expression, the output, and the answer read from there.
 
-    if Random(problem.question).random() < 0.5:
-        plan, program = "Keep a running total.", in_python(problem.steps)
+    The steps come in the order of the story, or with what is added before what is taken away.
+    """
+    from skillforge_forge_arith.steps import additions_first, in_expression, in_python
+
+    draw = Random(problem.question)
+    steps = draw.choice([problem.steps, additions_first(problem.steps)])
+    if draw.random() < 0.5:
+        plan, program = "Keep a running total.", in_python(steps)
     else:
-        plan, program = "Write it as one expression.", f"print({in_expression(problem.steps)})"
+        plan, program = "Write it as one expression.", f"print({in_expression(steps)})"
     return (
         Segment("text", f"{plan}\n"),
         Segment(
