@@ -24,7 +24,7 @@ class Model(Part):
     kind = "model"
 
     aliases: tuple[str, ...] = ()
-    """Other names under which `--model` finds it, such as its hub ids."""
+    """Other names under which `--model` finds it: the hub id of its weights, and then any others."""
 
     default_prompt: str | None = None
     default_sampling: Sampling = Sampling()
@@ -35,5 +35,7 @@ class Model(Part):
     """Whether the weights lie in the package itself, so that it serves where the user names no model."""
 
     def location(self) -> str:
-        """Folder or hub id of the weights."""
-        raise NotImplementedError
+        """Folder or hub id of the weights; the first of `aliases`, unless a model says otherwise."""
+        if not self.aliases:
+            raise NotImplementedError
+        return self.aliases[0]

@@ -6,7 +6,8 @@
     def test_contract():
         check_grader(MyGrader())
 
-Each `check_…` raises ContractBroken with every failed check, its cause and what to do, or returns all results.
+Each `check_…` of a part raises ContractBroken with every failed check, its cause and what to do, or returns all results.
+`check_package("skillforge-my-models")` checks all parts of an installed package, and returns those.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from skillforge.testing.backend import check_backend
 from skillforge.testing.benchmark import check_benchmark
 from skillforge.testing.grader import check_grader
-from skillforge.testing.installed import check_installed, check_part
+from skillforge.testing.installed import check_installed, check_package, check_part
 from skillforge.testing.outlets import check_command, check_tracker
 from skillforge.testing.prompt import check_model, check_prompt
 from skillforge.testing.report import CheckResult, ContractBroken
@@ -33,6 +34,7 @@ __all__ = [
     "check_grader",
     "check_installed",
     "check_model",
+    "check_package",
     "check_part",
     "check_prompt",
     "check_sandbox",

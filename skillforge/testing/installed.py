@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from skillforge.errors import UsageError
 from skillforge.parts.backend import Target
 from skillforge.parts.part import Part
 from skillforge.probe import probe
@@ -54,6 +55,21 @@ class Surroundings(msgspec.Struct, frozen=True):
 def check_part(part: Part, **settings: Any) -> list[CheckResult]:
     """Run the checks of the part's kind; `settings` are those of its `check_…`. Raises ContractBroken."""
     return _CHECK_OF_KIND[part.kind](part, **settings)
+
+
+def check_package(package: str) -> list[Part]:
+    """Check every part of the installed `package` (`skillforge-my-models`), each reached by its entry point; those parts.
+
+    Raises ContractBroken for the first one that breaks its contract, BrokenPlugin for one that cannot be loaded, and
+    UsageError where the package is not installed or brings no part.
+    """
+    registry = Registry()
+    parts = [registry.get(entry.kind, entry.id) for entry in registry.entries() if entry.package == package]
+    if not parts:
+        raise UsageError(f"no part of the package '{package}' is installed", "install it: pip install -e FOLDER")
+    for part in parts:
+        check_part(part)
+    return parts
 
 
 def check_installed(

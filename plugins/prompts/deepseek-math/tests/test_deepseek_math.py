@@ -4,7 +4,7 @@ import pytest
 
 from skillforge import Execution, PartOptions, Problem, ToolLoop
 from skillforge.registry import Registry
-from skillforge.testing import check_model, check_prompt
+from skillforge.testing import check_package
 from skillforge_deepseek_math import STYLES
 from skillforge_deepseek_math.models import CHECKPOINTS
 
@@ -32,14 +32,8 @@ SyntaxError: '(' was never closed
 """
 
 
-@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-def test_style_contract(style) -> None:
-    check_prompt(style)
-
-
-@pytest.mark.parametrize("model", CHECKPOINTS, ids=lambda model: model.name)
-def test_model_contract(model) -> None:
-    check_model(model)
+def test_all_parts_are_installed_and_keep_the_contract() -> None:
+    assert set(check_package("skillforge-deepseek-math")) == {*STYLES, *CHECKPOINTS}
 
 
 def test_chain_of_thought() -> None:
@@ -122,12 +116,8 @@ def test_what_is_shown(execution: Execution, shown: str) -> None:
     assert TIR.show_output(execution, TIR.loop, None) == shown
 
 
-def test_all_parts_are_found_by_name_and_models_by_hub_id() -> None:
+def test_models_are_found_by_their_hub_ids() -> None:
     registry = Registry()
-    for kind, parts in (("prompt", STYLES), ("model", CHECKPOINTS)):
-        mine = [entry.name for entry in registry.entries(kind) if entry.module == "skillforge_deepseek_math"]
-        assert sorted(mine) == sorted(part.name for part in parts)
-    assert all(registry.get("prompt", name).name == name for name in PROMPT)
     for name in ("deepseek-math-7b-instruct", "deepseek-math-7b-rl"):
         model = registry.model_alias(f"deepseek-ai/{name}")
         assert (model.name, model.location()) == (name, f"deepseek-ai/{name}")

@@ -8,7 +8,7 @@ from skillforge import Execution, PartOptions, Problem, ToolLoop
 from skillforge.registry import Registry
 from skillforge.rollout.code_runner import CodeRunner, Tools
 from skillforge.rollout.segments import parsed_segments
-from skillforge.testing import check_model, check_prompt
+from skillforge.testing import check_package
 from skillforge_numina import STYLES
 from skillforge_numina.models import CHECKPOINTS
 from skillforge_numina.styles import TirOptions
@@ -38,14 +38,8 @@ SyntaxError: '(' was never closed
 """
 
 
-@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-def test_style_contract(style) -> None:
-    check_prompt(style)
-
-
-@pytest.mark.parametrize("model", CHECKPOINTS, ids=lambda model: model.name)
-def test_model_contract(model) -> None:
-    check_model(model)
+def test_all_parts_are_installed_and_keep_the_contract() -> None:
+    assert set(check_package("skillforge-numina")) == {*STYLES, *CHECKPOINTS}
 
 
 @pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
@@ -176,12 +170,8 @@ def test_what_the_model_reads_of_code_that_is_run_as_released() -> None:
     assert asyncio.run(shown()) == [read for _, _, read in AS_RELEASED]
 
 
-def test_all_parts_are_found_by_name_and_models_by_hub_id() -> None:
+def test_models_are_found_by_their_hub_ids() -> None:
     registry = Registry()
-    for kind, parts in (("prompt", STYLES), ("model", CHECKPOINTS)):
-        mine = [entry.name for entry in registry.entries(kind) if entry.module == "skillforge_numina"]
-        assert sorted(mine) == sorted(part.name for part in parts)
-    assert all(registry.get("prompt", name).name == name for name in PROMPT)
     found = {model.location(): registry.model_alias(model.location()) for model in CHECKPOINTS}
     assert {hub_id: (model.name, model.default_prompt) for hub_id, model in found.items()} == {
         "AI-MO/NuminaMath-7B-CoT": ("numinamath-7b-cot", "numina-cot"),

@@ -8,7 +8,7 @@ from skillforge import Execution, PartOptions, Problem, ToolLoop, UsageError
 from skillforge.options import parse
 from skillforge.registry import Registry
 from skillforge.rollout.segments import parsed_segments
-from skillforge.testing import check_model, check_prompt
+from skillforge.testing import check_package
 from skillforge_openmath import STYLES
 from skillforge_openmath.models import CHECKPOINTS
 from skillforge_openmath.nemotron import TirOptions
@@ -21,6 +21,21 @@ SHOT = Problem(
     reference_solution="I multiply.\n<llm-code>\n2 * 2\n</llm-code>\n<llm-code-output>\n4\n</llm-code-output>\n"
     "They have \\boxed{4} wings.",
 )
+SHOWN = (
+    "Question:\n"
+    "How many wings do 2 birds have?\n"
+    "\n"
+    "My solution:\n"
+    "I multiply.\n"
+    "<llm-code>\n"
+    "2 * 2\n"
+    "</llm-code>\n"
+    "<llm-code-output>\n"
+    "4\n"
+    "</llm-code-output>\n"
+    "They have \\boxed{4} wings."
+    "\n\n\n\n\n\n"
+)
 NOTHING = PartOptions()
 FAULT = """hi
 Traceback (most recent call last):
@@ -31,14 +46,8 @@ ZeroDivisionError: division by zero
 """
 
 
-@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-def test_style_contract(style) -> None:
-    check_prompt(style)
-
-
-@pytest.mark.parametrize("model", CHECKPOINTS, ids=lambda model: model.name)
-def test_model_contract(model) -> None:
-    check_model(model)
+def test_all_parts_are_installed_and_keep_the_contract() -> None:
+    assert set(check_package("skillforge-openmath")) == {*STYLES, *CHECKPOINTS}
 
 
 def test_openmath() -> None:
@@ -71,32 +80,7 @@ def test_openmath_base_with_few_shots_and_code() -> None:
         "Here are some examples of questions and solutions followed by a new question that you need to solve.\n"
         "Make sure to put the answer (and only answer) inside \\boxed{}.\n"
         "\n"
-        "Question:\n"
-        "How many wings do 2 birds have?\n"
-        "\n"
-        "My solution:\n"
-        "I multiply.\n"
-        "<llm-code>\n"
-        "2 * 2\n"
-        "</llm-code>\n"
-        "<llm-code-output>\n"
-        "4\n"
-        "</llm-code-output>\n"
-        "They have \\boxed{4} wings."
-        "\n\n\n\n\n\n"
-        "Question:\n"
-        "How many wings do 2 birds have?\n"
-        "\n"
-        "My solution:\n"
-        "I multiply.\n"
-        "<llm-code>\n"
-        "2 * 2\n"
-        "</llm-code>\n"
-        "<llm-code-output>\n"
-        "4\n"
-        "</llm-code-output>\n"
-        "They have \\boxed{4} wings."
-        "\n\n\n\n\n\n"
+        f"{SHOWN}{SHOWN}"
         "Question:\n"
         "How many legs do 3 cats have?\n"
         "\n"
@@ -243,12 +227,8 @@ def _interpreted(code: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.strip() if value is None else repr(value)
 
 
-def test_all_parts_are_found_by_name_and_models_by_hub_id() -> None:
+def test_models_are_found_by_their_hub_ids() -> None:
     registry = Registry()
-    for kind, parts in (("prompt", STYLES), ("model", CHECKPOINTS)):
-        mine = [entry.name for entry in registry.entries(kind) if entry.module == "skillforge_openmath"]
-        assert sorted(mine) == sorted(part.name for part in parts)
-    assert all(registry.get("prompt", name).name == name for name in PROMPT)
     for model in CHECKPOINTS:
         assert registry.model_alias(model.location()).name == model.name
         assert model.default_prompt in PROMPT

@@ -5,7 +5,7 @@ import pytest
 from skillforge import Execution, PartOptions, Problem, ToolLoop
 from skillforge.registry import Registry
 from skillforge.rollout.segments import parsed_segments
-from skillforge.testing import check_model, check_prompt
+from skillforge.testing import check_package
 from skillforge_qwen_math import STYLES
 from skillforge_qwen_math.models import CHECKPOINTS
 
@@ -15,14 +15,8 @@ NOTHING = PartOptions()
 TIR = PROMPT["qwen-math-tir"]
 
 
-@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-def test_style_contract(style) -> None:
-    check_prompt(style)
-
-
-@pytest.mark.parametrize("model", CHECKPOINTS, ids=lambda model: model.name)
-def test_model_contract(model) -> None:
-    check_model(model)
+def test_all_parts_are_installed_and_keep_the_contract() -> None:
+    assert set(check_package("skillforge-qwen-math")) == {*STYLES, *CHECKPOINTS}
 
 
 def test_chain_of_thought() -> None:
@@ -88,12 +82,8 @@ def test_what_is_shown(execution: Execution, shown: str) -> None:
     assert TIR.show_output(execution, TIR.loop, None) == shown
 
 
-def test_all_parts_are_found_by_name_and_models_by_hub_id() -> None:
+def test_models_are_found_by_their_hub_ids() -> None:
     registry = Registry()
-    for kind, parts in (("prompt", STYLES), ("model", CHECKPOINTS)):
-        mine = [entry.name for entry in registry.entries(kind) if entry.module == "skillforge_qwen_math"]
-        assert sorted(mine) == sorted(part.name for part in parts)
-    assert all(registry.get("prompt", name).name == name for name in PROMPT)
     for size in ("1.5B", "7B", "72B"):
         model = registry.model_alias(f"Qwen/Qwen2.5-Math-{size}-Instruct")
         assert model.name == f"qwen2.5-math-{size.lower()}-instruct"

@@ -5,7 +5,7 @@ import pytest
 from skillforge import Execution, PartOptions, Problem, ToolLoop
 from skillforge.registry import Registry
 from skillforge.rollout.segments import parsed_segments
-from skillforge.testing import check_model, check_prompt
+from skillforge.testing import check_package
 from skillforge_tora import STYLES
 from skillforge_tora.models import CHECKPOINTS
 
@@ -16,17 +16,20 @@ SHOT = Problem(
     question="How many wings do 2 birds have?",
     reference_solution="```python\nprint(2 * 2)\n```\n```output\n4\n```\nThey have $\\boxed{4}$ wings.",
 )
+GUIDELINES = (
+    "Solve math problems by reasoning in steps and by running Python. Keep to these rules:\n"
+    "\n"
+    "- Think about the question, then put the computation into functions that take no arguments, and print what they "
+    "return.\n"
+    "- State the final result in LaTeX, inside \\boxed{}, and leave units out of the box.\n"
+    "- Keep numbers exact: use `pi` and `Rational` of sympy, and simplify fractions and roots instead of writing "
+    "decimals.\n"
+)
 NOTHING = PartOptions()
 
 
-@pytest.mark.parametrize("style", STYLES, ids=lambda style: style.name)
-def test_style_contract(style) -> None:
-    check_prompt(style)
-
-
-@pytest.mark.parametrize("model", CHECKPOINTS, ids=lambda model: model.name)
-def test_model_contract(model) -> None:
-    check_model(model)
+def test_all_parts_are_installed_and_keep_the_contract() -> None:
+    assert set(check_package("skillforge-tora")) == {*STYLES, *CHECKPOINTS}
 
 
 def test_tora() -> None:
@@ -37,32 +40,13 @@ def test_tora() -> None:
 
 def test_few_shot_prompt_without_examples() -> None:
     assert PROMPT["tora-fewshot"].render(PROBLEM, (), NOTHING) == (
-        "Solve math problems by reasoning in steps and by running Python. Keep to these rules:\n"
-        "\n"
-        "- Think about the question, then put the computation into functions that take no arguments, and print what they "
-        "return.\n"
-        "- State the final result in LaTeX, inside \\boxed{}, and leave units out of the box.\n"
-        "- Keep numbers exact: use `pi` and `Rational` of sympy, and simplify fractions and roots instead of writing "
-        "decimals.\n"
-        "\n"
-        "---\n"
-        "\n"
-        "Question: How many legs do 3 cats have?\n"
-        "\n"
-        "Solution:"
+        f"{GUIDELINES}\n---\n\nQuestion: How many legs do 3 cats have?\n\nSolution:"
     )
 
 
 def test_few_shot_prompt_with_code() -> None:
     assert PROMPT["tora-fewshot"].render(PROBLEM, (SHOT,), NOTHING) == (
-        "Solve math problems by reasoning in steps and by running Python. Keep to these rules:\n"
-        "\n"
-        "- Think about the question, then put the computation into functions that take no arguments, and print what they "
-        "return.\n"
-        "- State the final result in LaTeX, inside \\boxed{}, and leave units out of the box.\n"
-        "- Keep numbers exact: use `pi` and `Rational` of sympy, and simplify fractions and roots instead of writing "
-        "decimals.\n"
-        "\n"
+        f"{GUIDELINES}\n"
         "These examples show how:\n"
         "\n"
         "---\n"
@@ -138,12 +122,8 @@ def test_the_programs_of_the_examples_print_their_outputs(capsys: pytest.Capture
         assert "---" not in f"{shot.question}{shot.reference_solution}"
 
 
-def test_all_parts_are_found_by_name_and_models_by_hub_id() -> None:
+def test_models_are_found_by_their_hub_ids() -> None:
     registry = Registry()
-    for kind, parts in (("prompt", STYLES), ("model", CHECKPOINTS)):
-        mine = [entry.name for entry in registry.entries(kind) if entry.module == "skillforge_tora"]
-        assert sorted(mine) == sorted(part.name for part in parts)
-    assert all(registry.get("prompt", name).name == name for name in PROMPT)
     for size in ("7b", "13b", "70b", "code-7b", "code-13b", "code-34b"):
         model = registry.model_alias(f"llm-agents/tora-{size}-v1.0")
         assert (model.name, model.location()) == (f"tora-{size}-v1.0", f"llm-agents/tora-{size}-v1.0")

@@ -19,10 +19,6 @@ class Checkpoint(Model):
         self.summary = f"DeepSeekMath 7B, {training}."
         self.aliases = (f"deepseek-ai/{name}",)
 
-    def location(self) -> str:
-        """Hub id of the weights."""
-        return self.aliases[0]
-
 
 CHECKPOINTS = (
     Checkpoint("deepseek-math-7b-instruct", "tuned to follow instructions"),

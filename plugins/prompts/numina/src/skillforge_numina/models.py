@@ -25,10 +25,6 @@ class Checkpoint(Model):
         # One turn has 2048 tokens in both; with code there are several, and the context ends them.
         self.default_sampling = Sampling(max_tokens=CONTEXT if prompt == "numina-tir" else 2048)
 
-    def location(self) -> str:
-        """Hub id of the weights."""
-        return self.aliases[0]
-
 
 CHECKPOINTS = (
     Checkpoint("NuminaMath-7B-CoT", "DeepSeekMath 7B", "Apache-2.0", "numina-cot"),

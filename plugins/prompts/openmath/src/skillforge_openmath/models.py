@@ -15,22 +15,18 @@ class Checkpoint(Model):
         self.name = repository.removesuffix("-hf").lower()
         self.licence = licence
         self.default_prompt = prompt
-        self._hub_id = f"nvidia/{repository}"
+        hub_id = f"nvidia/{repository}"
         if prompt == "openmath":
             self.summary = f"NVIDIA OpenMath {size}: fine-tuned on OpenMathInstruct-1 (2024)."
             self.source = openmath.SOURCE
             self.default_sampling = Sampling(top_p=0.95, max_tokens=2048)
             # The hub also has the same weights in NeMo's format, under the name without -hf.
-            self.aliases = (self._hub_id, self._hub_id.removesuffix("-hf"))
+            self.aliases = (hub_id, hub_id.removesuffix("-hf"))
         else:
             self.summary = f"NVIDIA OpenMath-Nemotron {size}: fine-tuned on OpenMathReasoning (2025)."
             self.source = nemotron.SOURCE
             self.default_sampling = Sampling(temperature=0.6, top_p=0.95, max_tokens=32768)
-            self.aliases = (self._hub_id,)
-
-    def location(self) -> str:
-        """Hub id of the weights in Hugging Face's format."""
-        return self._hub_id
+            self.aliases = (hub_id,)
 
 
 CHECKPOINTS = (

@@ -19,10 +19,6 @@ class Checkpoint(Model):
         self.licence = licence
         self.aliases = (f"Qwen/Qwen2.5-Math-{size}-Instruct",)
 
-    def location(self) -> str:
-        """Hub id of the weights."""
-        return self.aliases[0]
-
 
 CHECKPOINTS = (
     Checkpoint("1.5B", "Apache-2.0"),

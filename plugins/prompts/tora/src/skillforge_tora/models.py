@@ -19,10 +19,6 @@ class Checkpoint(Model):
         self.summary = f"ToRA, fine-tuned from {base} to reason with Python."
         self.aliases = (f"llm-agents/{name}",)
 
-    def location(self) -> str:
-        """Hub id of the weights."""
-        return self.aliases[0]
-
 
 CHECKPOINTS = (
     Checkpoint("tora-7b-v1.0", "Llama 2 7B"),
