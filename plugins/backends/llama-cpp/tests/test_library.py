@@ -85,7 +85,7 @@ def test_a_grammar_needs_a_server(library: Any) -> None:
 
 
 def test_a_model_that_is_no_file_is_told() -> None:
-    with pytest.raises(UsageError, match=r"no-such-model is not a GGUF file; give --model FILE\.gguf, or --base-url"):
+    with pytest.raises(UsageError, match=r"no-such-model is not a GGUF file; give --model FILE\.gguf; a server"):
         open_and_leave(Target(ModelRef("no-such-model", "no-such-model")))
 
 

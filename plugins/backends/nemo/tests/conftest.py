@@ -127,7 +127,7 @@ def run(url: str, call: Call, model: str = MODEL, **options: Any) -> Any:
         async with NemoBackend().open(Target(ModelRef(model, model), url), NemoOptions(**options)) as client:
             return await call(client)
 
-    return asyncio.run(asyncio.wait_for(go(), 60))
+    return asyncio.run(asyncio.wait_for(go(), 180))
 
 
 def ask(

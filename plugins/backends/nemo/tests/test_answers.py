@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillforge_nemo_backend.answers import cut, echo, generated, hidden
+from skillforge_nemo_backend.answers import cut, echo, generated
 
 _PLAIN = [*range(33, 127), *range(161, 173), *range(174, 256)]
 _REST = [byte for byte in range(256) if byte not in _PLAIN]
@@ -59,9 +59,3 @@ def test_only_special_tokens_are_missed_in_the_prompt() -> None:
     assert echo(prompt, "<s>a <b>c</s>d", []) == prompt
     assert echo(prompt, "a cd", ["<s>", "a", " ", "<b>", "c", "</s>", "d"]) == "a c"
     assert echo(prompt, "a cd", ["<s>", "a", "c", "</s>", "d"]) == "a <b>c"
-
-
-def test_a_prompt_is_hidden_in_every_spelling() -> None:
-    prompt = 'Tell "me"\nof é.'
-    for spelt in (prompt, 'Tell \\"me\\"\\nof \\u00e9.', 'Tell \\"me\\"\\nof é.', 'Tell "me"\\nof é.'):
-        assert hidden(f"bad: {spelt}!", [prompt]) == "bad: [prompt]!"

@@ -26,6 +26,8 @@ from skillforge import (
 from skillforge.testing import check_backend
 from skillforge_nemo_backend import NemoBackend, NemoOptions
 
+pytestmark = pytest.mark.xdist_group("nemo")
+
 PROMPT = "<bos><user>Mia has {} pens. Mia buys 7 more pens. How many pens does Mia have?<assistant>"
 SOLVED = "12 + 7 = 19. #### 19"
 LONGER = "<bos><user>Ben has 5 books. Ben buys 3 more books. Ben gives 2 books to Mia. How many books does Ben have?<assistant>"

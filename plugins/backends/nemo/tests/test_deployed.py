@@ -12,6 +12,8 @@ from skillforge import BackendUnusable, Client, Message, ModelRef, Target
 from skillforge.testing import check_backend
 from skillforge_nemo_backend import NemoBackend
 
+pytestmark = pytest.mark.xdist_group("nemo")
+
 QUESTION = (Message("user", "Mia has 12 pens. Mia buys 7 more pens. How many pens does Mia have?"),)
 
 

@@ -118,7 +118,7 @@ def test_a_base_url_is_needed() -> None:
         (200, {"sentences": []}, RequestFailed, "0 sentences for 1"),
         (200, b"[" * 100_000, RequestFailed, "malformed JSON"),
         (200, "top_p must be a positive number", UsageError, "refuses the settings: top_p must be"),
-        (200, f"what is {SECRET_PROMPT}", UsageError, r"what is \[prompt\]"),
+        (200, f"what is {SECRET_PROMPT} in /opt/nemo/serve.py", UsageError, r"what is \[prompt\] in …/serve.py"),
         (400, "Maximum number of sentences is 128", RequestRefused, "Maximum number"),
         (400, {"message": f"bad: {SECRET_PROMPT}"}, RequestRefused, r"bad: \[prompt\]"),
         (401, {}, BackendUnusable, "wants a key"),

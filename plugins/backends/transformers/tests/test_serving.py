@@ -67,9 +67,10 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: Path, monkeypatch: 
     assert (server.state, server.fix) == ("weak", 'pip install "transformers[serving]"')
 
 
-def test_the_doctor_is_told_of_versions_and_devices() -> None:
+def test_the_doctor_is_told_of_versions_and_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
+    monkeypatch.setattr(serving, "_DEVICES_SECONDS", 120.0)  # this machine may be busy
     found = {finding.name: finding for finding in BACKEND.diagnose()}
     assert found["torch"].detail == torch.__version__ and found["transformers"].state == "ok"
     assert found["device"].state in ("ok", "weak")

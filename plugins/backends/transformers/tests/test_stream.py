@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 
 import msgspec
 import pytest
@@ -121,3 +122,15 @@ def test_what_the_client_tells_of_its_model(target, tools):
         return await client.models(), await client.context_length(), await client.ready()
 
     assert tools.with_client(target, use) == ((target.model.location,), 256, True)
+
+
+def test_libraries_and_device_are_told_as_what_generates(target, tools):
+    async def use(client):
+        return dict(await client.versions())
+
+    told = tools.with_client(target, use)
+    libraries = {name: importlib.metadata.version(name) for name in ("transformers", "torch")}
+    assert {name: told[name].partition("+")[0] for name in libraries} == {
+        name: version.partition("+")[0] for name, version in libraries.items()
+    }
+    assert told["device"].startswith("cpu ")

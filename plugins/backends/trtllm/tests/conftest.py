@@ -38,11 +38,18 @@ class Triton(NamedTuple):
 
         return asyncio.run(run())
 
+    def begun(self, model: str) -> float:
+        """How many requests the server has begun to work on."""
+        return self._count("begun_requests", model)
+
     def cancelled(self, model: str) -> float:
         """How many requests the server has ended because their client left."""
+        return self._count("cancelled_requests", model)
+
+    def _count(self, metric: str, model: str) -> float:
         with urllib.request.urlopen(self.metrics) as answer:
             lines = answer.read().decode().splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.startswith(f'cancelled_requests{{model="{model}"'))
+        return sum(float(line.split()[-1]) for line in lines if line.startswith(f'{metric}{{model="{model}"'))
 
 
 @pytest.fixture(scope="session")

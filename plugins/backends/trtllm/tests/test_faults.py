@@ -1,9 +1,8 @@
-"""A real server that refuses, is left, is flooded, dies and comes back."""
+"""A real server that refuses, is left, is flooded, whose streams break off, or that dies and comes back."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -19,6 +18,10 @@ from skillforge_trtllm.address import Address
 from skillforge_trtllm.grpc_link import open_grpc
 from skillforge_trtllm.http_link import open_http
 from skillforge_trtllm.links import LinkError
+
+sys.path.append(str(Path(__file__).parents[4] / "tests" / "support"))
+from cutting_proxy import cutting_proxy
+from eval_run import EvalRun, wait_for
 
 pytestmark = pytest.mark.xdist_group("triton")
 
@@ -76,7 +79,9 @@ def test_a_limit_that_the_model_wants_is_asked_for_before_anything_is_sent(trito
 @pytest.mark.parametrize("way", ["grpc", "http"])
 def test_messages_do_not_hold_the_prompt(triton: Any, way: str) -> None:
     request = Request(SECRET * 200, Sampling(max_tokens=4))
-    with pytest.raises(Exception, match="exceeds maximum input length") as caught:
+    with pytest.raises(
+        Exception, match=r"too long for the model's context: .* Prompt length \(\d+\) exceeds maximum"
+    ) as caught:
         triton.ask(lambda client: client.complete(request), "tensorrt_llm", way)
     assert "secrets" not in str(caught.value)
 
@@ -89,13 +94,14 @@ def test_cancelling_a_task_ends_its_request_on_the_server(triton: Any, model: st
     async def work(client: Client) -> None:
         await client.check()
         tasks = [asyncio.create_task(client.complete(ENDLESS)) for _ in range(5)]
-        await asyncio.sleep(0.1)
+        while await asyncio.to_thread(triton.begun, model) < begun + 5:
+            await asyncio.sleep(0.01)
         for task in tasks:
             task.cancel()
         ends = await asyncio.gather(*tasks, return_exceptions=True)
         assert all(isinstance(end, asyncio.CancelledError) for end in ends)
 
-    before = triton.cancelled(model)
+    begun, before = triton.begun(model), triton.cancelled(model)
     triton.ask(work, model, way)
     until = time.monotonic() + 20
     while triton.cancelled(model) < before + 5 and time.monotonic() < until:
@@ -123,43 +129,35 @@ def test_a_server_that_dies_and_comes_back_costs_no_sample(triton: Any, tmp_path
         pytest.skip(
             "the server is not ours to kill (SKILLFORGE_TRITON_SCRIPT is not set): use `.ci/triton run pytest ...`"
         )
-    folder = tmp_path / "run"
-    evaluation = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "skillforge", "eval", "--benchmark", "forge-arith", "--limit", str(PROBLEMS)),
-            *("--model", "tiny", "--backend", "trtllm", "--base-url", triton.grpc, "--prompt", "chat"),
-            *("-o", "prompt.format=text", "-o", "backend.model_name=ensemble_2025_stream", "--max-tokens", "48"),
-            *("--concurrency", "16", "--out", str(folder)),
-        ],
-        env=os.environ | {"COLUMNS": "200"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        _wait_for_samples(folder, 40, evaluation)
+    run = _run_on(triton.grpc, tmp_path / "run")
+    with run.start() as process:
+        wait_for(lambda: len(run.rows()) >= 40, process)
         subprocess.run([server, "kill"], check=True, stdin=subprocess.DEVNULL)
-        stored = len(_samples(folder))
+        stored = len(run.rows())
         subprocess.run([server, "start"], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        output, _ = evaluation.communicate(timeout=240)
-    finally:
-        evaluation.kill()
-    assert evaluation.returncode == 0, output
-    samples = _samples(folder)
-    assert stored < PROBLEMS
-    assert len(samples) == len({sample["problem"]["id"] for sample in samples}) == PROBLEMS
-    assert all(sample.get("error") is None for sample in samples)
+        _, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    assert stored < len(run.texts()) == len(run.rows()) == PROBLEMS
 
 
-def _samples(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "samples.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+def test_streams_that_are_cut_change_nothing(triton: Any, tmp_path: Path) -> None:
+    """A run with a limit of time streams, so that a sample can end with what is written. A cut ends all that are open."""
+    streaming = ("--limit", 60, "-o", "prompt.python=text", "-o", "rollout.wall_time=600")
+    calm = _run_on(triton.grpc, tmp_path / "calm")
+    assert calm.end(*streaming).code == 0
+    with cutting_proxy(triton.grpc.removeprefix("grpc://"), after=20_000, times=5) as proxy:
+        run = _run_on(f"grpc://{proxy.address}", tmp_path / "run")
+        ended = run.end(*streaming)
+    assert ended.code == 0, ended.err
+    assert run.texts() == calm.texts()
+    assert len(run.texts()) == len(run.rows()) == 60
+    assert proxy.cuts == 5
+    assert any(row["attempts"] > 1 for row in run.rows())
 
 
-def _wait_for_samples(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 60
-    while len(_samples(folder)) < count:
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < until
-        time.sleep(0.05)
+def _run_on(url: str, folder: Path) -> EvalRun:
+    return EvalRun(
+        folder, "--limit", PROBLEMS, "--model", "tiny", "--backend", "trtllm", "--base-url", url, "--prompt", "chat",
+        *("-o", "prompt.format=text", "-o", "backend.model_name=ensemble_2025_stream"),
+        *("--max-tokens", 48, "--concurrency", 16),
+    )  # fmt: skip

@@ -35,7 +35,7 @@ def gguf_file(target: Target) -> Path:
     if not path.is_file():
         raise UsageError(
             f"{target.model.name} is not a GGUF file",
-            "give --model FILE.gguf, or --base-url http://HOST:PORT/v1 of a server",
+            "give --model FILE.gguf; a server that runs is asked with eval --base-url http://HOST:PORT/v1",
         )
     return path.resolve()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from itertools import accumulate
 from typing import NamedTuple
 
 _BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")
-_SHORT = 8
 
 
 class Cut(NamedTuple):
@@ -68,15 +66,6 @@ def generated(prompt: str, rest: str, tokens: Sequence[str], most: int) -> Gener
         return Generated(rest, needed, whole=needed < len(sizes))
     text = written[: sum(sizes[:most])].decode(errors="ignore") if needed > most else rest
     return Generated(text, most, whole=False)
-
-
-def hidden(message: str, texts: Sequence[str]) -> str:
-    """`message` without `texts`, as they are or as JSON or Python writes them. Texts of a few letters stay."""
-    for text in texts:
-        if len(text) >= _SHORT:
-            for form in (text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1]):
-                message = message.replace(form, "[prompt]")
-    return message
 
 
 def _bytes(token: str, byte_level: bool) -> int:

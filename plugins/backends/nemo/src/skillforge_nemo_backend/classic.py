@@ -24,10 +24,11 @@ from skillforge import (
     UsageError,
 )
 from skillforge.text import one_line, storable
-from skillforge_nemo_backend.answers import cut, echo, generated, hidden
-from skillforge_nemo_backend.batching import Batcher
+from skillforge_nemo_backend.answers import cut, echo, generated
 from skillforge_nemo_backend.transport import Transport
-from skillforge_openai.faults import Answer, fault
+from skillforge_openai.discreet import discreet_about
+from skillforge_openai.faults import Answer, fault, server_message
+from skillforge_openai.gathering import Gatherer
 
 PATH = "/generate"
 END_OF_TEXT = "<|endoftext|>"
@@ -104,7 +105,7 @@ class Classic(Client):
     def __init__(self, transport: Transport, url: str, batch_size: int) -> None:
         self.url = url
         self._transport = transport
-        self._batcher: Batcher[Settings, str, Sentence] = Batcher(batch_size, self._serve)
+        self._batcher: Gatherer[Settings, str, Sentence] = Gatherer(batch_size, self._serve, in_turn=True)
         self.default_concurrency = 2 * batch_size  # while one batch is served the next one gathers
 
     async def close(self) -> None:
@@ -164,7 +165,7 @@ class Classic(Client):
             raise self._fault(reply, prompts)
         read = _read(reply.body)
         if isinstance(read, str):
-            said = one_line(self._transport.address.clean(hidden(read, prompts)), 200)
+            said = one_line(self._transport.address.clean(discreet_about(read, prompts)), 200)
             raise UsageError(f"the NeMo server refuses the settings: {said}", "correct the sampling settings")
         tokens = read.tokens or [[] for _ in prompts]
         if not len(read.sentences) == len(tokens) == len(prompts):
@@ -174,8 +175,9 @@ class Classic(Client):
     def _fault(self, reply: Answer, prompts: list[str]) -> SkillForgeError:
         if reply.status in (404, 405):
             return self._wrong_address(reply)
-        said = hidden(reply.body.decode("utf-8", "replace"), prompts).encode()
-        return fault(msgspec.structs.replace(reply, body=said), self._transport.address, "")
+        said, _ = server_message(reply.body)
+        told = msgspec.structs.replace(reply, body=discreet_about(said, prompts).encode())
+        return fault(told, self._transport.address, "")
 
     def _wrong_address(self, answer: Answer) -> BackendUnusable:
         what = f"the server does not take PUT {self.url} (HTTP {answer.status})"

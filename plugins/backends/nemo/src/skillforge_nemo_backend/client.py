@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -41,6 +42,7 @@ class Found(Client):
         self._old = old
         self._new = new
         self._found: Client | None = None
+        self._finding = asyncio.Lock()
 
     async def check(self) -> None:
         """Find the protocol; then what its own check finds."""
@@ -63,15 +65,18 @@ class Found(Client):
         return await (await self._client()).complete(request, on_text)
 
     async def _client(self) -> Client:
-        """The client of what is spoken. Raises BackendUnusable where that is neither."""
+        """The client of what is spoken, found out once. Raises BackendUnusable where that is neither."""
         if self._found is None:
-            if await self._old.is_spoken():
-                self._found = self._old
-            elif await self._new.ready():
-                self._found = self._new
-            else:
-                raise await self._nothing()
+            async with self._finding:
+                self._found = self._found or await self._find()
         return self._found
+
+    async def _find(self) -> Client:
+        if await self._old.is_spoken():
+            return self._old
+        if await self._new.ready():
+            return self._new
+        raise await self._nothing()
 
     async def _nothing(self) -> SkillForgeError:
         """Why no protocol is found. Raises BackendUnusable where there is no server at all."""

@@ -13,9 +13,10 @@ import msgspec
 
 from skillforge import BackendUnusable, Client, Completion, Request, RequestRefused, SkillForgeError
 from skillforge.text import closest, one_line
-from skillforge_nemo_backend.answers import cut, hidden
+from skillforge_nemo_backend.answers import cut
 from skillforge_nemo_backend.transport import Transport
 from skillforge_openai import OpenAIOptions
+from skillforge_openai.discreet import discreet
 from skillforge_openai.faults import Answer, fault
 from skillforge_openai.overflow import context_overflow
 from skillforge_openai.wire import Wire, endpoint
@@ -34,15 +35,6 @@ class _Models(msgspec.Struct):
     data: list[_Model]
 
 
-class _Detail(msgspec.Struct):
-    loc: list[str | int] = []
-    msg: str = ""
-
-
-class _Invalid(msgspec.Struct):
-    detail: list[_Detail]
-
-
 class Deployed(Client):
     """A model behind Export-Deploy's endpoints, below `url`."""
 
@@ -56,7 +48,7 @@ class Deployed(Client):
         """The names in the list of models; none where there is no such list (in front of PyTriton)."""
         answer = await self._transport.look("GET", f"{self.url}/models")
         if answer.status in (401, 403):
-            raise self._fault(answer, [])
+            raise self._fault(answer)
         try:
             return [model.id for model in msgspec.json.decode(answer.body, type=_Models).data]
         except (ValueError, RecursionError):
@@ -82,10 +74,10 @@ class Deployed(Client):
         """One POST."""
         answer = await self._transport.send("POST", self.url + path(request), body(request, self._wire))
         if answer.status != 200:
-            raise self._fault(answer, _texts(request))
+            raise self._fault(answer, request)
         completion = self._wire.completion(answer.body, request)
         if completion.text.startswith(_FAILED):
-            raise self._failure(hidden(completion.text, _texts(request)))
+            raise self._failure(discreet(completion.text, request))
         text, stop = cut(completion.text, request.sampling.stop)
         return msgspec.structs.replace(
             completion,
@@ -101,9 +93,8 @@ class Deployed(Client):
         what = f"the NeMo server's model failed ({one_line(self._transport.address.clean(said), 200)})"
         return context_overflow(what, said, None) or RequestRefused(what, "see the server's log")
 
-    def _fault(self, answer: Answer, texts: list[str]) -> SkillForgeError:
-        said = hidden(_message(answer.body), texts).encode()
-        return fault(msgspec.structs.replace(answer, body=said), self._transport.address, self._model)
+    def _fault(self, answer: Answer, request: Request | None = None) -> SkillForgeError:
+        return fault(answer, self._transport.address, self._model, request)
 
 
 def wire(model: str) -> Wire:
@@ -122,17 +113,3 @@ def body(request: Request, wire: Wire) -> bytes:
     if sampling.temperature == 0:
         sampling = msgspec.structs.replace(sampling, top_k=1, top_p=None)
     return wire.body(msgspec.structs.replace(request, sampling=sampling))
-
-
-def _texts(request: Request) -> list[str]:
-    prompt = request.prompt
-    return [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
-
-
-def _message(body: bytes) -> str:
-    """`body`; of FastAPI's list of invalid fields only what is wrong with each, since it repeats what was sent."""
-    try:
-        found = msgspec.json.decode(body, type=_Invalid).detail
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace")
-    return "; ".join(f"{'.'.join(map(str, each.loc))}: {each.msg}" for each in found)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillforge import Finding, Server, Target, UsageError
-from skillforge.server import url_of, weights_of
+from skillforge.server_command import url_of, weights_of
 
 if TYPE_CHECKING:
     from skillforge_nemo_backend import NemoOptions

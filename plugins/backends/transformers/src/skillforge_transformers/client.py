@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from skillforge import Client, Completion, ContextOverflow, Request, RequestRefused, Target
@@ -14,6 +15,8 @@ from skillforge_transformers.stream import Stream
 from skillforge_transformers.worker import Worker
 
 if TYPE_CHECKING:
+    import torch
+
     from skillforge_transformers import TransformersOptions
     from skillforge_transformers.loading import Loaded
 
@@ -36,6 +39,15 @@ async def open_client(target: Target, options: TransformersOptions) -> AsyncIter
             await asyncio.wait([worker.ended], timeout=_CLOSE_SECONDS)
 
 
+def _versions(device: torch.device) -> dict[str, str]:
+    """Those of the libraries, and `device` with its name."""
+    import torch
+    import transformers
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {"transformers": transformers.__version__, "torch": torch.__version__, "device": f"{device.type} {name}"}
+
+
 class TransformersClient(Client):
     """A loaded model."""
 
@@ -45,6 +57,7 @@ class TransformersClient(Client):
         self._defaults = loaded.defaults
         self._context = loaded.context
         self._name = loaded.name
+        self._versions = _versions(loaded.device)
         # Twice the batch, so that the next one is there when the model is free.
         self.default_concurrency = 2 * batch_size
 
@@ -53,6 +66,9 @@ class TransformersClient(Client):
 
     async def context_length(self) -> int | None:
         return self._context
+
+    async def versions(self) -> Mapping[str, str]:
+        return self._versions
 
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """Queue the request and wait for its completion.

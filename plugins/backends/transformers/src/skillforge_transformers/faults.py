@@ -18,6 +18,8 @@ def unusable(what: str, error: Exception) -> BackendUnusable:
             f"{what}: the hub cannot be reached, and its cache on this machine does not hold the model",
             "connect to the network, or name a folder that holds the model",
         )
+    elif "attn_implementation" in text:
+        fix = "choose another -o backend.attn_implementation"
     elif isinstance(error, ImportError):
         fix = "install what it names"
     else:

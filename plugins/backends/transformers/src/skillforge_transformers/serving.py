@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from skillforge import Finding, Server, Target, UsageError
 from skillforge.options import describe
-from skillforge.server import find_program, url_of, weights_of
+from skillforge.server_command import find_program, url_of, weights_of
 
 if TYPE_CHECKING:
     from skillforge_transformers import TransformersOptions

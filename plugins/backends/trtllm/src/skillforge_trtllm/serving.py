@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillforge import Finding, Server, Target, UsageError
-from skillforge.server import find_program, url_of, weights_of
+from skillforge.server_command import find_program, url_of, weights_of
 
 if TYPE_CHECKING:
     from skillforge_trtllm import TrtllmOptions

@@ -1,7 +1,7 @@
 """A model of a Triton server with the inputs and outputs of TensorRT-LLM's, which runs the tiny weights.
 
 What each generation does with its text is kept: where prompts are repeated, where stop words stay, what streams add up.
-What was cancelled while it ran is counted in the metric `cancelled_requests`.
+The metric `begun_requests` counts those that run, `cancelled_requests` those that were cancelled while they ran.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ class TritonPythonModel:
         self.generation = config["parameters"]["generation"]["string_value"]
         self.batched = config["max_batch_size"] > 0
         self.engine = Engine(Path(config["parameters"]["weights"]["string_value"]))
-        self.family = pb_utils.MetricFamily(
-            name="cancelled_requests",
-            description="Requests whose client left",
-            kind=pb_utils.MetricFamily.COUNTER,
-        )
-        self.cancelled = self.family.Metric(labels={"model": args["model_name"]})
+        self.families = [
+            pb_utils.MetricFamily(name=name, description=description, kind=pb_utils.MetricFamily.COUNTER)
+            for name, description in (
+                ("begun_requests", "Requests that generation has begun for"),
+                ("cancelled_requests", "Requests whose client left"),
+            )
+        ]
+        self.begun, self.cancelled = (each.Metric(labels={"model": args["model_name"]}) for each in self.families)
 
     def execute(self, requests: list[Any]) -> None:
         for request in requests:
@@ -77,6 +79,7 @@ class Answer:
             sampling["seed"] = self.value("random_seed")
         sequence = Sequence(prompt, int(limit if limit is not None else 32), self.tell, **sampling)
         self.model.engine.submit(sequence)
+        self.model.begun.increment(1)
 
     def tell(self, sequence: Sequence, last: bool) -> bool:
         """Send what there is to send after a token; True where the answer ends here."""
