@@ -199,9 +199,7 @@ TEXT_NORMAL = [
         (CHAT_FORM, CHAT_NORMAL),
         (TEXT_FORM, TEXT_NORMAL),
         ({"tokens": ["4"]}, [{"token": "4", "logprob": -9999.0, "top": {}}]),
-        ({"content": None}, None),
         ({"content": []}, []),
-        (None, None),
     ],
 )
 def test_log_probabilities_in_one_form(lab: SimpleNamespace, form: Any, normal: Any) -> None:
@@ -210,6 +208,41 @@ def test_log_probabilities_in_one_form(lab: SimpleNamespace, form: Any, normal: 
     assert json.loads(outcome.sent.body)["logprobs"] == 2
     message = lab.http(200, {"choices": [{"message": {"content": " 4!"}, "logprobs": form}]})
     assert lab.ask(message).completion.logprobs == normal
+
+
+@pytest.mark.parametrize("form", [{"content": None}, None])
+def test_log_probabilities_that_are_not_there(lab: SimpleNamespace, form: Any) -> None:
+    message = lab.http(200, {"choices": [{"message": {"content": " 4!"}, "logprobs": form}]})
+    assert lab.ask(message).completion.logprobs is None
+
+
+LIKELIEST = {"logprob": -0.1, "rank": 1, "decoded_token": "4"}
+OF_PROMPT = [
+    None,
+    {"7": {"logprob": -9.5, "rank": 80, "decoded_token": " +"}, "5": LIKELIEST},
+    {"5": LIKELIEST},
+    {"8": {"logprob": None, "rank": 99, "decoded_token": "!"}, "5": LIKELIEST},
+]
+
+
+@pytest.mark.parametrize("place", ["choice", "answer"])
+@pytest.mark.parametrize(("alternatives", "top"), [(0, {}), (1, {"4": -0.1})])
+def test_log_probabilities_of_a_prompt(lab: SimpleNamespace, place: str, alternatives: int, top: Any) -> None:
+    choice: dict[str, Any] = {"text": " 4!"}
+    answer = {"choices": [choice]}
+    (choice if place == "choice" else answer)["prompt_logprobs"] = OF_PROMPT
+    outcome = lab.ask(lab.http(200, answer), request=Request("2 + 4!", Sampling(prompt_logprobs=alternatives)))
+    assert outcome.completion.prompt_logprobs == [
+        {"token": " +", "logprob": -9.5, "top": top},
+        {"token": "4", "logprob": -0.1, "top": top},
+        {"token": "!", "logprob": -9999.0, "top": top},
+    ]
+    assert json.loads(outcome.sent.body)["prompt_logprobs"] == alternatives
+
+
+def test_a_prompt_of_one_token_has_no_log_probabilities(lab: SimpleNamespace) -> None:
+    answer = lab.http(200, {"choices": [{"text": " 4!", "prompt_logprobs": [None]}]})
+    assert lab.ask(answer, request=Request("2", Sampling(prompt_logprobs=0))).completion.prompt_logprobs == []
 
 
 def test_a_stop_string_that_the_server_leaves_in_is_cut_off(lab: SimpleNamespace) -> None:

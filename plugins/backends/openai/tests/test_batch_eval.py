@@ -23,7 +23,7 @@ def running() -> Iterator[Running]:
 
 @pytest.fixture
 def evaluation(running: Running, tmp_path: Path) -> Eval:
-    how = ("-o", "backend.batch=true", "-o", "backend.batch_dir=batches", "--temperature", 1)
+    how = ("--batch", "-o", "backend.batch_dir=batches", "--temperature", 1)
     return Eval(running.url, tmp_path, *how)
 
 

@@ -87,6 +87,32 @@ def test_check_finds_a_wrong_key(lab: SimpleNamespace, monkeypatch: pytest.Monke
     assert "sk-very-secret" not in str(found)
 
 
+def test_check_finds_a_key_that_has_expired_since(lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+
+    async def twice(client: Client) -> None:
+        await client.check()
+        assert list(await client.models()) == ["m"]
+        with pytest.raises(BackendUnusable, match=r"does not let this key in \(HTTP 401") as caught:
+            await client.check()
+        assert "OPENAI_API_KEY" in str(caught.value.fix)
+        assert list(await client.models()) == ["m"]  # as it is known
+        assert await client.context_length() is None
+
+    outcome = lab.ask(lab.http(200, models("m")), lab.http(401), call=twice)
+    assert outcome.error is None
+    assert len(outcome.server.received) == 2
+
+
+def test_a_list_that_is_not_told_for_once_is_not_forgotten(lab: SimpleNamespace) -> None:
+    async def twice(client: Client) -> Any:
+        await client.check()
+        await client.check()
+        return list(await client.models())
+
+    assert lab.ask(lab.http(200, models("m")), lab.http(500), call=twice).completion == ["m"]
+
+
 def test_check_passes_over_a_key_that_may_only_complete(lab: SimpleNamespace) -> None:
     answer = lab.http(403, {"error": {"message": "Missing scopes: api.model.read"}})
     assert lab.ask(answer, call=check).error is None
@@ -228,3 +254,22 @@ def test_contract() -> None:
         finally:
             process.terminate()
     assert not [result for result in results if not result.ok]
+
+
+# diagnose ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "state", "said"),
+    [(None, "ok", "is not set"), ("sk-very-secret", "ok", "is set"), ("sk very secret", "weak", "has spaces")],
+)
+def test_the_diagnosis_tells_of_the_key_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, key: str | None, state: str, said: str
+) -> None:
+    if key is not None:
+        monkeypatch.setenv("OPENAI_API_KEY", key)
+    found, server = OpenAIBackend().diagnose()
+    assert (found.name, found.state) == ("key", state)
+    assert "OPENAI_API_KEY" in found.detail and said in found.detail
+    assert "secret" not in found.detail + found.fix
+    assert "skillforge doctor --base-url URL" in server.detail

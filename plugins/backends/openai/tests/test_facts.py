@@ -137,5 +137,7 @@ def test_a_dialect_says_what_its_server_can_do() -> None:
     vllm = OpenAIBackend(Dialect(sampling=SAMPLING_OF_VLLM, continues=True, token_ids=True))
     more = vllm.capabilities(OpenAIOptions()) - OpenAIBackend().capabilities(OpenAIOptions())
     assert more == {"top_k", "min_p", "repetition_penalty", "continue", "token_ids"}
+    scoring = OpenAIBackend(Dialect(prompt_logprobs=True))
+    assert "prompt_logprobs" in scoring.capabilities(OpenAIOptions()) - vllm.capabilities(OpenAIOptions())
     said = OpenAIOptions(extra_sampling=True, continue_final_message=True, token_ids=True)
     assert OpenAIBackend().capabilities(said) == vllm.capabilities(OpenAIOptions())

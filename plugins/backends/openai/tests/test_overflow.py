@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from skillforge import ContextOverflow, RequestRefused
+from skillforge.text import one_line
 
 OPENAI = "This model's maximum context length is 4096 tokens. However, "
 VLLM = "This model's maximum context length is 8192 tokens. However, you requested 64 output tokens and "
@@ -115,7 +116,17 @@ def test_the_words_of_servers(lab: SimpleNamespace, message: str, room: int | No
         assert isinstance(found, ContextOverflow)
         assert found.room == room
         assert ("--max-tokens" if room else "prompt") in found.fix
-        assert found.what.startswith("the server refused the request (HTTP 4")
+        ours, what = found.what.split(": ", 1)
+        assert ours == f"the prompt {'and --max-tokens are' if room else 'is'} too long for the model's context"
+        assert what.startswith("the server refused the request (HTTP 4")
+
+
+def test_what_to_do_is_told_behind_the_longest_message(lab: SimpleNamespace) -> None:
+    message = VLLM + "your prompt contains at least 8193 input tokens, for a total of at least 8257 tokens." + REDUCE
+    found = lab.ask(lab.http(400, {"error": {"message": message * 3}})).error
+    told = one_line(str(found))  # as where it is stored, or shown
+    assert told.startswith("the prompt is too long for the model's context: the server refused the request (HTTP 400: ")
+    assert told.endswith("; shorten the prompt (fewer few-shot examples), or serve a longer context")
 
 
 @pytest.mark.parametrize(

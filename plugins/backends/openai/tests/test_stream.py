@@ -331,6 +331,15 @@ def test_logprobs_of_pieces_of_text(lab: SimpleNamespace) -> None:
     ]
 
 
+def test_an_answer_with_log_probabilities_of_the_prompt_comes_whole(lab: SimpleNamespace) -> None:
+    pieces: list[str] = []
+    answer = {"choices": [{"message": {"content": "4"}}], "prompt_logprobs": [None]}
+    request = Request(USER, Sampling(prompt_logprobs=0))
+    outcome = lab.ask(lab.http(200, answer), call=lambda client: client.complete(request, pieces.append))
+    assert (pieces, outcome.completion.prompt_logprobs) == (["4"], [])
+    assert "stream" not in json.loads(outcome.sent.body)
+
+
 def test_ids_of_all_pieces(lab: SimpleNamespace) -> None:
     events = [
         {"prompt_token_ids": [1, 2], "choices": [{"index": 0, "delta": {"content": "4"}, "token_ids": [3]}]},

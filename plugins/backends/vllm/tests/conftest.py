@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import json
 import os
+import sys
 import threading
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
@@ -19,13 +20,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from skillforge import Backend, Client, Completion, DataSource, Message, ModelRef, Request, Sampling, Target
+from skillforge import Backend, Client, Completion, DataSource, Message, ModelRef, Request, Target
 from skillforge.testing import check_backend
 from skillforge_vllm import VllmBackend, VllmOptions
 
+sys.path.append(str(Path(__file__).parent / "support"))
+pytest.register_assert_rewrite("vllm_answers")
+
 PATIENCE = 240.0
 PROBLEMS = 200
-GREEDY = Sampling(max_tokens=96, temperature=0.0)
 NAMES = ("SKILLFORGE_VLLM_URL", "SKILLFORGE_VLLM_PYTHON", "SKILLFORGE_VLLM_ARGS")
 
 
@@ -137,6 +140,10 @@ class ElsewhereClient(Client):
         length: int | None = await self._there(self._background.client.context_length())
         return length
 
+    async def versions(self) -> Mapping[str, str]:
+        versions: Mapping[str, str] = await self._there(self._background.client.versions())
+        return versions
+
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         completion: Completion = await self._there(self._background.client.complete(request, on_text))
         return completion
@@ -169,6 +176,8 @@ def greedy(vllm: Vllm) -> dict[str, str]:
     """Question -> what the backend transformers answers it, in float32 as vLLM here."""
     pytest.importorskip("transformers")
     arith = pytest.importorskip("skillforge_forge_arith")
+    from vllm_answers import GREEDY
+
     from skillforge_transformers import TransformersBackend, TransformersOptions
 
     benchmark = arith.skillforge_benchmark()
@@ -189,7 +198,7 @@ def contract(record: Any, column: str, **given: Any) -> None:
     passed = {result.name for result in results if result.state == "ok"}
     assert passed >= {
         "stream", "token_ids", "json_schema", "stop", "tells the stop string", "continues", "whole", "seed", "usage",
-        "cancelling", "unknown model",
+        "cancelling", "unknown model", "prompt_logprobs", "scoring",
     }  # fmt: skip
     told = {each.name: None if each.state == "ok" else each.detail for each in results}
     record(f"backend: vllm, {column}", json.dumps(told))

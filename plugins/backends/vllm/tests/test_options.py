@@ -24,6 +24,17 @@ MODEL = ModelRef("my-model", "owner/weights")
 CHAT = (Message("user", "2 + 2?"), Message("assistant", "It is"))
 
 
+SAYS_IT_HAS_VLLM = '#!/bin/sh\ncase "$*" in *find_spec*) echo True; exit ;; esac\n'
+"""The beginning of a program that stands for the Python of an environment with vLLM."""
+
+
+@pytest.fixture
+def has_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each Python finds a module `vllm`."""
+    (tmp_path / "modules" / "vllm").mkdir(parents=True)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "modules"))
+
+
 def opened(target: Target, **given: Any) -> None:
     async def run() -> None:
         async with VllmBackend().open(target, VllmOptions(**given)):
@@ -73,12 +84,14 @@ def test_what_offline_mode_cannot_follow_is_refused() -> None:
         ("--x 'y", "cannot be split"),
     ],
 )
+@pytest.mark.usefixtures("has_vllm")
 def test_arguments_that_are_chosen_here_are_refused(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
         VllmBackend().server(Target(MODEL), VllmOptions(python=sys.executable, server_args=text), "127.0.0.1", 8000)
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("has_vllm")
 def test_a_server_is_described_by_its_command_its_address_and_its_health(tmp_path: Path) -> None:
     options = VllmOptions(python=sys.executable, gpus=2, server_args="--max-model-len 8192 --quantization 'a b'")
     server = VllmBackend().server(Target(MODEL), options, "0.0.0.0", 8001)
@@ -94,6 +107,7 @@ def test_a_server_is_described_by_its_command_its_address_and_its_health(tmp_pat
     assert folder.env["HF_HUB_OFFLINE"] == "1"
 
 
+@pytest.mark.usefixtures("has_vllm")
 def test_the_python_of_an_environment_can_be_named_by_its_folder(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(sys.executable)
@@ -101,6 +115,18 @@ def test_the_python_of_an_environment_can_be_named_by_its_folder(tmp_path: Path)
     assert server.command[0] == str(tmp_path / "bin" / "python")
     with pytest.raises(UsageError, match=r"'backend.python' names no program"):
         VllmBackend().server(Target(MODEL), VllmOptions(python="/nowhere"), "127.0.0.1", 8001)
+
+
+@pytest.mark.parametrize("mode", ["server", "offline"])
+def test_a_python_without_vllm_is_refused_before_anything_is_started(mode: str, tmp_path: Path) -> None:
+    (tmp_path / "python").symlink_to(sys.executable)  # beside no pyvenv.cfg: a bare Python
+    log = tmp_path / "vllm.log"
+    with pytest.raises(
+        UsageError, match=r"'backend.python' names a Python without vLLM \(.*\); install it in"
+    ) as caught:
+        opened(Target(MODEL), mode=mode, python=str(tmp_path / "python"), log=str(log))
+    assert "\n" not in str(caught.value)
+    assert not (log.exists() and log.read_text())
 
 
 def test_the_python_of_the_program_vllm_is_found_by_its_first_line(
@@ -150,9 +176,8 @@ def test_a_preview_shows_what_a_server_is_sent_and_what_the_engine_is_asked() ->
 
 @pytest.mark.parametrize("mode", ["server", "offline"])
 def test_one_that_cannot_start_tells_why_with_its_last_words(mode: str, tmp_path: Path) -> None:
-    """Here: since this Python is not one that has vLLM."""
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\necho "this is no vLLM" >&2\nexit 3\n')
+    python.write_text(f'{SAYS_IT_HAS_VLLM}echo "this is no vLLM" >&2\nexit 3\n')
     python.chmod(0o755)
     log = tmp_path / "logs" / "vllm.log"
     with pytest.raises(BackendUnusable, match=r"ended.*; its output is in .*vllm.log, which ends:\n  this is no vLLM"):
@@ -183,7 +208,7 @@ def test_a_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 def test_one_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho $$ >&2\nexec sleep 300\n")
+    python.write_text(f"{SAYS_IT_HAS_VLLM}echo $$ >&2\nexec sleep 300\n")
     python.chmod(0o755)
     log = tmp_path / "log"
     for mode in ("server", "offline"):
@@ -196,7 +221,7 @@ def test_one_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
 
 def test_the_engine_ends_with_a_process_that_is_killed(tmp_path: Path) -> None:
     python = tmp_path / "python"
-    python.write_text("#!/bin/sh\necho $$ >&2\nexec sleep 300\n")
+    python.write_text(f"{SAYS_IT_HAS_VLLM}echo $$ >&2\nexec sleep 300\n")
     python.chmod(0o755)
     log = tmp_path / "log"
     log.touch()

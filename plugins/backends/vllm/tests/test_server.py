@@ -3,62 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from typing import Any
 
 import pytest
+from vllm_answers import GREEDY, QUESTION, Answers, asked
 
-from skillforge import BackendUnusable, Client, Completion, ContextOverflow, Message, Request, RequestRefused, Sampling
+from skillforge import BackendUnusable, Client, ContextOverflow, Request, RequestRefused, Sampling
 from skillforge_vllm import VllmBackend, VllmOptions
 
 pytestmark = pytest.mark.xdist_group("vllm")
 
-QUESTION = (Message("user", "Ana has 3 pens. Ben gives Ana 4 pens. How many pens does Ana have?"),)
-GREEDY = Sampling(max_tokens=96, temperature=0.0)
 ENDLESS = Sampling(max_tokens=480, temperature=2.0)
 
 
-def asked(*requests: Request) -> Any:
-    """Makes all completions at once."""
-
-    async def work(client: Client) -> list[Completion]:
-        return list(await asyncio.gather(*map(client.complete, requests)))
-
-    return work
+class TestAnswers(Answers):
+    @pytest.fixture
+    def place(self, vllm: Any) -> Any:
+        return vllm
 
 
 def test_the_contract_is_kept(vllm: Any, tools: Any, record_property: Any) -> None:
     tools.contract(record_property, "server", part=VllmBackend(), target=vllm.target)
-
-
-def test_greedy_texts_equal_those_of_transformers(vllm: Any, greedy: dict[str, str]) -> None:
-    requests = [Request((Message("user", question),), GREEDY) for question in greedy]
-    answers = vllm.ask(asked(*requests))
-    assert [answer.text for answer in answers] == list(greedy.values())
-    assert all(answer.finish_reason == "stop" and answer.stop == "" for answer in answers)
-
-
-def test_every_setting_of_sampling_has_its_effect(vllm: Any) -> None:
-    hot = {"max_tokens": 24, "temperature": 2.0}
-    settings = [
-        Sampling(**hot), Sampling(**hot), Sampling(**hot, top_k=1), Sampling(**hot, top_p=1e-6),
-        Sampling(**hot, min_p=1.0), Sampling(max_tokens=24, temperature=0.0),
-        Sampling(max_tokens=24, temperature=0.0, repetition_penalty=2.0),
-        Sampling(max_tokens=24, temperature=0.0, presence_penalty=2.0, frequency_penalty=2.0),
-    ]  # fmt: skip
-    requests = [Request("<bos>", sampling, seed=7) for sampling in settings]
-    warm, again, *narrowed, greedy, unlike, rare = (answer.text for answer in vllm.ask(asked(*requests)))
-    assert warm == again
-    assert warm != greedy
-    assert narrowed == [greedy] * 3
-    assert len({greedy, unlike, rare}) == 3
-
-
-def test_an_answer_follows_a_schema_in_chats_and_in_text(vllm: Any) -> None:
-    sampling = Sampling(max_tokens=16, temperature=0.0, json_schema='{"type": "integer"}')
-    for answer in vllm.ask(asked(Request(QUESTION, sampling), Request("3 + 4 = 7. ####", sampling))):
-        assert type(json.loads(answer.text)) is int
 
 
 def test_ids_of_a_prompt_and_an_answer_are_what_the_next_turn_goes_on_with(vllm: Any) -> None:
@@ -70,16 +36,13 @@ def test_ids_of_a_prompt_and_an_answer_are_what_the_next_turn_goes_on_with(vllm:
     assert f"{first.text}={second.text}" == whole.text
 
 
-def test_a_stream_tells_when_it_began_and_what_it_says(vllm: Any) -> None:
+def test_log_probabilities_of_the_prompt_are_told_to_a_listener_too(vllm: Any) -> None:
     pieces: list[str] = []
-    sampling = Sampling(max_tokens=96, temperature=0.0, logprobs=2, token_ids=True)
-    answer = vllm.ask(lambda client: client.complete(Request(QUESTION, sampling), pieces.append))
-    (whole,) = vllm.ask(asked(Request(QUESTION, sampling)))
-    assert "".join(pieces) == answer.text == whole.text
-    assert (answer.token_ids, answer.logprobs, answer.stop) == (whole.token_ids, whole.logprobs, "")
-    assert answer.first_token > 0
-    assert len(answer.logprobs) == len(answer.token_ids) == answer.completion_tokens
-    assert all(each["top"][each["token"]] == each["logprob"] for each in answer.logprobs)
+    request = Request(QUESTION, Sampling(max_tokens=96, temperature=0.0, prompt_logprobs=0))
+    answer = vllm.ask(lambda client: client.complete(request, pieces.append))
+    assert pieces == [answer.text]
+    assert len(answer.prompt_logprobs) == answer.prompt_tokens - 1
+    assert all(each["top"] == {} for each in answer.prompt_logprobs)
 
 
 def test_the_server_tells_its_models_their_context_and_that_it_is_ready(vllm: Any) -> None:
@@ -88,6 +51,16 @@ def test_the_server_tells_its_models_their_context_and_that_it_is_ready(vllm: An
         return await client.ready(), list(await client.models()), await client.context_length()
 
     assert vllm.ask(work) == (True, ["tiny"], 512)
+
+
+def test_the_server_tells_its_version_and_what_is_none_is_left_out(vllm: Any) -> None:
+    async def work(client: Client) -> Any:
+        return dict(await client.versions())
+
+    told = vllm.ask(work)
+    assert list(told) == ["vllm"] and told["vllm"][0].isdigit()
+    assert vllm._replace(url=f"{vllm.url}/behind-a-gateway/v1").ask(work) == {}
+    assert vllm._replace(url="http://127.0.0.1:9/v1").ask(work) == {}
 
 
 def test_an_unknown_model_ends_the_run_and_the_known_one_is_named(vllm: Any) -> None:

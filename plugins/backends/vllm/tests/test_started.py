@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vllm_answers import GREEDY, QUESTION
 
-from skillforge import BackendUnusable, Message, Request, Sampling
+from skillforge import BackendUnusable, Request, Sampling
 from skillforge_vllm import VllmBackend
 
 pytestmark = pytest.mark.xdist_group("vllm")
-
-QUESTION = (Message("user", "Ana has 3 pens. Ben gives Ana 4 pens. How many pens does Ana have?"),)
-GREEDY = Sampling(max_tokens=96, temperature=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +52,13 @@ def test_tools_are_offered_to_a_server_with_a_parser_of_their_calls_only(vllm: A
 
 def test_one_that_dies_in_mid_run_ends_the_run_with_its_last_words(started: Any, tools: Any, log: Path) -> None:
     async def work(client: Any) -> None:
-        task = asyncio.create_task(client.complete(Request("<bos>", Sampling(max_tokens=490, temperature=2.0))))
+        wild = Request("<bos>", Sampling(max_tokens=490, temperature=2.0))
+        answers = asyncio.gather(*(client.complete(wild) for _ in range(16)))  # one may be short
         await asyncio.sleep(0.05)
         for pid in tools.writers(log):
             os.kill(pid, signal.SIGKILL)
         try:
-            await task
+            await answers
         except BackendUnusable:
             raise
         except Exception:  # the connection was lost before the end of the process was known

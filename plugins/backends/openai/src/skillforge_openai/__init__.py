@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from skillforge import Backend, Client, PartOptions, Request, Target, hookimpl
+from skillforge import Backend, Client, Finding, PartOptions, Request, Target, UsageError, hookimpl
 from skillforge.parts.part import OPERATIONAL
 from skillforge_openai.common_options import ApiKeyEnv, ReasoningTagsOption, Timeout
 from skillforge_openai.dialect import PLAIN, Dialect
@@ -56,6 +57,14 @@ class OpenAIOptions(PartOptions, frozen=True, kw_only=True):
             extra=OPERATIONAL,
         ),
     ] = None
+    n: Annotated[
+        Annotated[int, Meta(ge=1, le=128)],
+        Meta(
+            description="Samples of a problem that one request asks for: their prompt is paid for once. Above 1 there are no "
+            "seeds, and of their tokens the server tells the sum alone.",
+            extra=OPERATIONAL,
+        ),
+    ] = 1
     azure_api_version: Annotated[
         str | None,
         Meta(
@@ -114,12 +123,14 @@ class OpenAIBackend(Backend):
 
     def capabilities(self, options: OpenAIOptions) -> frozenset[str]:
         dialect = self._dialect.with_options(options)
-        without = {"stream"} if options.batch else set()
+        without = {"stream"} if options.batch else {"stream", "seed"} if options.n > 1 else set()
         if options.api == "responses":
             return frozenset(_OF_RESPONSES | dialect.sampling.keys()) - without
         return (_OF_CHAT | dialect.capabilities()) - without
 
     def open(self, target: Target, options: OpenAIOptions) -> AbstractAsyncContextManager[Client]:
+        from skillforge_openai.wire import Wire
+
         address, wire = _address(target, options), self._wire(target, options)
         if options.batch:
             from skillforge_openai.batch_client import open_batch_client
@@ -127,21 +138,33 @@ class OpenAIBackend(Backend):
 
             folder = folder_for(options.batch_dir, address.url, target.model.name)
             return open_batch_client(address, wire, options.timeout, self.capabilities(options), folder)
+        if options.n > 1 and isinstance(wire, Wire):
+            from skillforge_openai.many_client import open_many_client
+
+            return open_many_client(address, wire, options.timeout, self.capabilities(options), options.n)
         from skillforge_openai.client import open_client
 
         return open_client(address, wire, options.timeout, self.capabilities(options))
 
     def preview(self, request: Request, target: Target, options: OpenAIOptions) -> str:
-        from skillforge_openai.wire import shown
+        from skillforge_openai.wire import Wire, shown
 
         address, wire = _address(target, options), self._wire(target, options)
-        sent = shown(address.at(wire.endpoint(request)), wire.body(request))
+        body = wire.body(request, n=options.n) if isinstance(wire, Wire) else wire.body(request)
+        sent = shown(address.at(wire.endpoint(request)), body)
         return f"in a file for POST {address.at('/batches')}, as a line for\n{sent}" if options.batch else sent
+
+    def diagnose(self) -> Sequence[Finding]:
+        from skillforge_openai.diagnosis import diagnosis
+
+        return diagnosis(OpenAIOptions().api_key_env)
 
     def _wire(self, target: Target, options: OpenAIOptions) -> Wire | ResponsesWire:
         from skillforge_openai.responses import ResponsesWire
         from skillforge_openai.wire import Wire
 
+        if options.batch and options.n > 1:
+            raise UsageError("a batch asks for each sample by itself", "leave out -o backend.n, or backend.batch")
         kind = ResponsesWire if options.api == "responses" else Wire
         return kind(target.model.name, options, self._dialect)
 

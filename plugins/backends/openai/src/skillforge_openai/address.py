@@ -45,7 +45,7 @@ class Address:
         parts = _parse(target.base_url)
         if parts.username or parts.password:
             return cls(_without_userinfo(parts), *_basic(parts), key_env)
-        key = _key(key_env)
+        key = key_in(key_env)
         return cls(_without_userinfo(parts), f"Bearer {key}" if key else None, [key], key_env)
 
     def at(self, path: str) -> str:
@@ -101,8 +101,8 @@ def _basic(parts: SplitResult) -> tuple[str, list[str]]:
     return f"Basic {token}", [token, raw, plain, password, unquote(password)]
 
 
-def _key(name: str) -> str:
-    """The key in the environment variable `name`; empty where there is none."""
+def key_in(name: str) -> str:
+    """The key in the environment variable `name`; empty where there is none. Raises UsageError for one that cannot be sent."""
     if not name:
         return ""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):

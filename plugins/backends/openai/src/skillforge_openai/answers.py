@@ -10,7 +10,7 @@ import msgspec
 
 from skillforge import Request, RequestFailed
 from skillforge.text import one_line
-from skillforge_openai.logprobs import Logprobs
+from skillforge_openai.logprobs import Logprobs, PromptLogprobs
 from skillforge_openai.tool_calls import WireCall
 
 
@@ -48,6 +48,7 @@ class Choice(msgspec.Struct):
     text: str | None = None
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
+    prompt_logprobs: PromptLogprobs | None = None
     stop_reason: Any = msgspec.UNSET
     matched_stop: Any = msgspec.UNSET
     prompt_token_ids: tuple[int, ...] | None = None
@@ -66,6 +67,7 @@ class Answer(msgspec.Struct):
 
     choices: list[Choice] | None = None
     usage: Usage | None = None
+    prompt_logprobs: PromptLogprobs | None = None
     prompt_token_ids: tuple[int, ...] | None = None
 
 

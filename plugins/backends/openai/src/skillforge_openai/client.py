@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 
 import aiohttp
 import msgspec
@@ -16,6 +16,7 @@ from skillforge_openai.address import Address
 from skillforge_openai.catalog import Listed, entry_of, lacking, means, read_catalog
 from skillforge_openai.connection import broken, new_session, unreachable
 from skillforge_openai.faults import Answer, fault, no_entry, server_message, status_inside
+from skillforge_openai.passed_over import passed_over
 from skillforge_openai.responses import ResponseStream, ResponsesWire
 from skillforge_openai.sse import Events
 from skillforge_openai.stream import Stream
@@ -50,6 +51,12 @@ def new_client_session(address: Address, timeout: float) -> aiohttp.ClientSessio
     return new_session(address, timeout, headers)
 
 
+class _Version(msgspec.Struct):
+    """What a server answers that tells its version."""
+
+    version: str
+
+
 class OpenAIClient(Client):
     """A server, asked for one model."""
 
@@ -68,14 +75,18 @@ class OpenAIClient(Client):
         self._able = able
         self._urls: dict[str, URL] = {}
         self._catalog: list[Listed] = []
+        self._passed_over: set[str] = set()
 
     async def check(self) -> None:
-        """Ask for the list of models. What a server does not tell is passed over."""
-        self._refuse_unknown_model([model.id for model in await self._listed()])
+        """Ask for the list of models, each time anew: a key may have expired since. What a server does not tell is passed
+        over."""
+        self._catalog = await self._fetch_catalog() or self._catalog
+        self._refuse_unknown_model([model.id for model in self._catalog])
 
     def capabilities(self) -> frozenset[str] | None:
-        """Less than the backend's where the list of models tells what this one takes, as OpenRouter's does."""
-        without = lacking(entry_of(self._wire.model, self._catalog))
+        """Less than the backend's where the list of models tells what this one takes, as OpenRouter's does, and where an
+        answer has shown that the server passes something over."""
+        without = lacking(entry_of(self._wire.model, self._catalog)) | self._passed_over
         return self._able - without if self._able is not None and without else None
 
     async def ready(self) -> bool:
@@ -98,38 +109,71 @@ class OpenAIClient(Client):
         entry = entry_of(self._wire.model, await self._listed())
         return entry.context if entry else None
 
+    async def versions(self) -> Mapping[str, str]:
+        """That of the server, where it tells one: a gateway before it may not."""
+        if self._wire.dialect.version is not None:
+            name, path = self._wire.dialect.version
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError):
+                answer = await self._get(self._address.root + path, _READY_SECONDS)
+                return {name: msgspec.json.decode(answer.body, type=_Version).version}
+        return {}
+
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """One POST, streamed where somebody listens."""
         stream = None if on_text is None else self._wire.stream(request, on_text)
-        body = self._wire.body(request, streamed=stream is not None)
+        async with self._sent(request, self._wire.body(request, streamed=stream is not None)) as response:
+            if stream is not None and response.content_type != "application/json":
+                await self._read_stream(response, stream, request)
+                completion = stream.completion()
+            else:
+                completion = self._wire.completion(await self._read(response, request), request)
+                if on_text is not None and completion.text:  # the server does not stream
+                    on_text(completion.text)
+        self._refuse_passed_over(request, completion)
+        return completion
+
+    @contextlib.asynccontextmanager
+    async def _sent(self, request: Request, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The response to `request`, sent as `body`, of status 200; what breaks while it is read is told in its words, too."""
         path = self._wire.endpoint(request)
         url = self._urls.get(path) or self._urls.setdefault(path, URL(self._address.at(path)))
         try:
             async with self._session.post(url, data=body, allow_redirects=False) as response:
-                if stream is not None and response.status == 200 and response.content_type != "application/json":
-                    return await self._read_stream(response, stream, request)
-                answer = Answer(str(url), response.status, response.headers, await response.read())
+                if response.status != 200:
+                    raise self._fault(_answer(response, await response.read()), request)
+                yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise broken(error, self._address, self._timeout) from error
-        if answer.status != 200 or status_inside(answer.body):
-            raise self._fault(answer, request)
-        completion = self._wire.completion(answer.body, request)
-        if on_text is not None and completion.text:  # the server does not stream
-            on_text(completion.text)
-        return completion
+
+    async def _read(self, response: aiohttp.ClientResponse, request: Request) -> bytes:
+        """The whole of `response`, where it tells no error."""
+        body = await response.read()
+        if status_inside(body):
+            raise self._fault(_answer(response, body), request)
+        return body
 
     async def _read_stream(
         self, response: aiohttp.ClientResponse, stream: Stream | ResponseStream, request: Request
-    ) -> Completion:
-        """The answer in an open stream. Raises RequestFailed for one that is cut off."""
+    ) -> None:
+        """Read all events into `stream`."""
         async with contextlib.aclosing(_events(response)) as events:
             async for event in events:
                 if status_inside(event):
-                    raise self._fault(Answer(str(response.url), 200, response.headers, event), request)
+                    raise self._fault(_answer(response, event), request)
                 if stream.add(event):
                     break
         await _read_to_end(response)
-        return stream.completion()
+
+    def _refuse_passed_over(self, request: Request, completion: Completion) -> None:
+        """Raises BackendUnusable where the server took no notice of a part of `request`; its capabilities tell so then."""
+        name = passed_over(request, completion)
+        if name is not None:
+            self._passed_over.add(name)
+            flag = name.replace("_", "-")
+            raise BackendUnusable(
+                f"the server at {self._address.url} answers as if --{flag} had not been asked for",
+                f"leave --{flag} out, or use a server that can do it",
+            )
 
     def _fault(self, answer: Answer, request: Request) -> SkillForgeError:
         """The error that `answer` tells, by its status or, in a 200, within."""
@@ -137,9 +181,12 @@ class OpenAIClient(Client):
         return fault(msgspec.structs.replace(answer, status=status), self._address, self._wire.model, request)
 
     async def _listed(self) -> list[Listed]:
+        """The list of models, as it was told before where it was."""
+        self._catalog = self._catalog or await self._fetch_catalog()
+        return self._catalog
+
+    async def _fetch_catalog(self) -> list[Listed]:
         """The list of models; empty where the server does not tell. Raises BackendUnusable where it lets nobody in."""
-        if self._catalog:
-            return self._catalog
         try:
             answer = await self._get(self._address.at("/models"), _CHECK_SECONDS)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
@@ -148,16 +195,15 @@ class OpenAIClient(Client):
             return []
         if answer.status in (401, 403):
             self._refuse_entry(answer)
-        elif answer.status == 200 and self._address.lists_models:
-            self._catalog = read_catalog(answer.body)
-        return self._catalog
+        lists = answer.status == 200 and self._address.lists_models
+        return read_catalog(answer.body) if lists else []
 
     async def _get(self, url: str, seconds: float) -> Answer:
         async with (
             new_session(self._address, min(self._timeout, seconds), self._session.headers, reused=False) as alone,
             alone.get(URL(url), allow_redirects=False) as response,
         ):
-            return Answer(url, response.status, response.headers, await response.read())
+            return _answer(response, await response.read())
 
     def _refuse_entry(self, answer: Answer) -> None:
         message = self._address.clean(server_message(answer.body)[0])
@@ -170,6 +216,10 @@ class OpenAIClient(Client):
             return
         known = [one_line(self._address.clean(name), 100) for name in names]
         raise BackendUnusable(f"the server at {self._address.url} has no model '{model}'", closest(model, known[:50]))
+
+
+def _answer(response: aiohttp.ClientResponse, body: bytes) -> Answer:
+    return Answer(str(response.url), response.status, response.headers, body)
 
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:

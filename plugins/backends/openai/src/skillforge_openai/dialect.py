@@ -28,16 +28,22 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     token_ids: bool = False
     """It takes `prompt` as a list of ids, and answers `return_token_ids` with those of the prompt and of the answer."""
 
+    prompt_logprobs: bool = False
+    """It answers `prompt_logprobs` with log-probabilities of the prompt's tokens, in an answer that is not streamed."""
+
     text_schema: Literal["response_format", "structured_outputs", "json_schema"] | None = None
     """The field of a text request that holds a JSON schema: as in chats (SGLang, TensorRT-LLM), vLLM's, llama.cpp's."""
 
     health: str | None = None
     """Path on the server, above the `/v1` of its base URL, that answers 200 while requests are taken."""
 
+    version: tuple[str, str] | None = None
+    """Name of the server's software, and the path, as that of `health`, that answers `{"version": ...}`."""
+
     def capabilities(self) -> frozenset[str]:
         """What these extensions are called in the contract."""
-        extra = {name for name, there in (("continue", self.continues), ("token_ids", self.token_ids)) if there}
-        return frozenset(extra | self.sampling.keys())
+        extra = {"continue": self.continues, "token_ids": self.token_ids, "prompt_logprobs": self.prompt_logprobs}
+        return frozenset({name for name, there in extra.items() if there} | self.sampling.keys())
 
     def with_options(self, options: OpenAIOptions) -> Dialect:
         """This dialect, with what the user says of the server."""

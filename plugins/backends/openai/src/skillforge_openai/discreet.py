@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from skillforge import Request
 
@@ -23,7 +23,12 @@ _PATH = re.compile(
 
 def discreet(message: str, request: Request | None = None) -> str:
     """`message` of a server about `request`, fit to be shown."""
-    for text in _texts(request) if request else ():
+    return discreet_about(message, _texts(request) if request else ())
+
+
+def discreet_about(message: str, sent: Iterable[str]) -> str:
+    """`message` of a server that was sent the texts `sent`, fit to be shown."""
+    for text in sent:
         message = _without(message, text)
     return _PATH.sub(r"…/\1", message)
 

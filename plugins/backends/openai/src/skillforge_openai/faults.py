@@ -17,6 +17,7 @@ from skillforge_openai.discreet import discreet
 from skillforge_openai.overflow import context_overflow
 
 _CAN_PASS = frozenset({408, 409, 425, 429})
+_NOT_IMPLEMENTED = 501
 _ASKS_FOR_LESS = frozenset({429, 503})
 _UNKNOWN_MODEL = re.compile(
     r"\bmodel\b.{0,120}?\b(does not exist|doesn't exist|not exist|not found)|\b(unknown|invalid) model\b", re.IGNORECASE
@@ -56,7 +57,7 @@ def fault(answer: Answer, address: Address, model: str, request: Request | None 
         )
     if status in (404, 405) or 300 <= status < 400:
         return _wrong_address(answer, said, address)
-    if status in _CAN_PASS or not 400 <= status < 500:
+    if status in _CAN_PASS or (not 400 <= status < 500 and status != _NOT_IMPLEMENTED):
         return RequestFailed(
             f"the server answered HTTP {status}{said}",
             throttled=status in _ASKS_FOR_LESS,

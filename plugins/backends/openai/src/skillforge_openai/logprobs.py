@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -23,6 +24,15 @@ class TokenLogprob(msgspec.Struct):
     token: str
     logprob: float | None = None
     top_logprobs: list[_Likely] | None = None
+
+
+class _LikelyInPrompt(_Likely):
+    token: str = msgspec.field(name="decoded_token")
+    rank: int = 0
+
+
+PromptLogprobs = list[dict[str, _LikelyInPrompt] | None]
+"""vLLM's: for each token of the prompt, what could stand there, by the ids of the tokens."""
 
 
 class Logprobs(msgspec.Struct):
@@ -69,7 +79,18 @@ def normal_logprobs(given: Logprobs) -> list[dict[str, object]] | None:
     ]
 
 
-def _by_token(likely: list[_Likely] | None) -> dict[str, float]:
+def normal_prompt_logprobs(given: PromptLogprobs, alternatives: int) -> list[dict[str, object]]:
+    """The same per token of the prompt but the first, for which null stands."""
+    return [_of_prompt(list(likely.values()), alternatives) for likely in given if likely]
+
+
+def _of_prompt(likely: list[_LikelyInPrompt], alternatives: int) -> dict[str, object]:
+    """The first of `likely` is what stands in the prompt; it has its place among the others by its rank."""
+    likeliest = sorted(likely, key=lambda each: each.rank)[:alternatives]
+    return {"token": likely[0].token, "logprob": _real(likely[0].logprob), "top": _by_token(likeliest)}
+
+
+def _by_token(likely: Sequence[_Likely] | None) -> dict[str, float]:
     """The first of several tokens with the same text counts: it is the likeliest."""
     found: dict[str, float] = {}
     for each in likely or ():

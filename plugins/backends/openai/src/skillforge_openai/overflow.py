@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from skillforge import ContextOverflow
+from skillforge.text import one_line
 
 _CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _PROMPT_ALONE = frozenset({"exceed_context_size_error"})
 """llama.cpp cuts the answer to what fits, and refuses only a prompt that leaves nothing."""
 
 _READ = 4000  # characters of a message that are looked at
+_TOLD = 150  # characters of it that are told
 
 # What each server says, with the numbers in it: `context` (the most tokens that there can be), `prompt` (tokens of the
 # prompt), or `total` and `answer` (tokens asked for together, and for the answer). The first that matches counts.
@@ -56,14 +58,20 @@ _WORDINGS = tuple(
 
 
 def context_overflow(what: str, message: str, code: str | None) -> ContextOverflow | None:
-    """The error for a refusal with the server's `message` and error `code`, told as `what`; None where it is another one."""
+    """The error for a refusal with the server's `message` and error `code`; None where it is another one.
+
+    It leads with words of ours and ends with what to do; between them `what`, which tells the refusal, is cut short.
+    """
     text = " ".join(message[:_READ].split())
     found = next((match for wording in _WORDINGS if (match := wording.search(text))), None)
     if found is None and code not in _CODES:
         return None
     room = 0 if code in _PROMPT_ALONE else _room(found.groupdict()) if found else None
-    fix = "lower --max-tokens" if room else "shorten the prompt (fewer few-shot examples), or serve a longer context"
-    return ContextOverflow(what, fix, room=room)
+    ours = "the prompt is too long for the model's context"
+    fix = "shorten the prompt (fewer few-shot examples), or serve a longer context"
+    if room:
+        ours, fix = "the prompt and --max-tokens are too long for the model's context", "lower --max-tokens"
+    return ContextOverflow(f"{ours}: {one_line(what, _TOLD)}", fix, room=room)
 
 
 def _room(said: dict[str, str | None]) -> int | None:

@@ -82,8 +82,8 @@ class ResponsesWire:
     """Writes the requests for one model and reads the answers. Raises UsageError for options that make no sense."""
 
     def __init__(self, model: str, options: OpenAIOptions, dialect: Dialect = PLAIN) -> None:
-        for name in ("continue_final_message", "token_ids", "max_tokens_field"):
-            if getattr(options, name) not in (False, "max_tokens"):
+        for name in ("continue_final_message", "token_ids", "max_tokens_field", "n"):
+            if getattr(options, name) != getattr(type(options)(), name):
                 raise UsageError(f"the option 'backend.{name}' is for chat completions", "leave out backend.api")
         self.model = model
         self.dialect = dialect.with_options(options)
@@ -155,7 +155,7 @@ class ResponsesWire:
         return Completion(
             text=text,
             reasoning=reasoning,
-            finish_reason=_finish_reason(response, request, calls) if closed else "length",
+            finish_reason=_finish_reason(response, request, calls, said) if closed else "length",
             tool_calls=calls,
             prompt_tokens=usage.input_tokens,
             completion_tokens=usage.output_tokens,
@@ -201,7 +201,7 @@ class ResponseStream:
         return msgspec.structs.replace(completion, first_token=self._first)
 
 
-def _finish_reason(response: _Response, request: Request, calls: tuple[ToolCall, ...]) -> str:
+def _finish_reason(response: _Response, request: Request, calls: tuple[ToolCall, ...], said: list[_Content]) -> str:
     details, most = response.incomplete_details, request.sampling.max_tokens
     if isinstance(details, _Incomplete) or response.status == "incomplete":
         reason = details.reason if isinstance(details, _Incomplete) else None
@@ -209,6 +209,8 @@ def _finish_reason(response: _Response, request: Request, calls: tuple[ToolCall,
     count = response.usage.output_tokens if response.usage else None
     if details is msgspec.UNSET and count is not None and most is not None and count >= most:
         return "length"  # transformers serve calls each answer complete
+    if any(part.refusal for part in said):
+        return "refusal"
     return "tool_calls" if calls else "stop"
 
 

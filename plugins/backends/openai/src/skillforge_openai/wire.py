@@ -12,7 +12,7 @@ from skillforge import Completion, ReasoningTags, Request, RequestFailed, Reques
 from skillforge_openai.answers import Answer, Choice, before_stop, read_answer, what_stopped
 from skillforge_openai.dialect import PLAIN, Dialect
 from skillforge_openai.extra_body import extra_fields
-from skillforge_openai.logprobs import normal_logprobs
+from skillforge_openai.logprobs import normal_logprobs, normal_prompt_logprobs
 from skillforge_openai.stream import Stream
 from skillforge_openai.tool_calls import offered, read_calls, wire_messages
 from skillforge_openai.visible import Visible
@@ -29,8 +29,8 @@ _SAMPLING = ("max_tokens", "temperature", "top_p", "presence_penalty", "frequenc
 _OWN_FIELDS = frozenset(
     {
         *_SAMPLING, "model", "messages", "prompt", "max_completion_tokens", "top_k", "min_p", "repetition_penalty", "seed",
-        "logprobs", "top_logprobs", "tools", "continue_final_message", "add_generation_prompt", "return_token_ids", "n",
-        "stream", "stream_options",
+        "logprobs", "top_logprobs", "prompt_logprobs", "tools", "continue_final_message", "add_generation_prompt",
+        "return_token_ids", "n", "stream", "stream_options",
     }
 )  # fmt: skip
 
@@ -46,12 +46,14 @@ class Wire:
         self._tags = ReasoningTags(options.reasoning_tags)
         self._tag_pair = tags_of(options.reasoning_tags)
 
-    def body(self, request: Request, *, streamed: bool = False) -> bytes:
-        """The JSON to send.
+    def body(self, request: Request, *, streamed: bool = False, n: int = 1) -> bytes:
+        """The JSON to send, which asks for `n` answers.
 
         Raises RequestRefused for a prompt that JSON cannot hold, UsageError for what no request can hold.
         """
         fields = self._fields(request)
+        if n > 1:
+            fields["n"] = n
         if streamed:
             fields |= {"stream": True, "stream_options": {"include_usage": True}}
         return encoded(fields | self._extra)
@@ -78,6 +80,8 @@ class Wire:
             # llama-server tells no log-probability at all where none of the likeliest are asked for.
             likeliest = max(sampling.logprobs, 1)
             fields |= {"logprobs": likeliest} if as_text else {"logprobs": True, "top_logprobs": likeliest}
+        if sampling.prompt_logprobs is not None:
+            fields["prompt_logprobs"] = sampling.prompt_logprobs
         if sampling.token_ids:
             fields["return_token_ids"] = True
         if sampling.json_schema is not None:
@@ -113,17 +117,36 @@ class Wire:
 
     def completion(self, body: bytes, request: Request) -> Completion:
         """The completion in the body of a 200. Raises RequestFailed for anything else."""
-        return self._completion(read_answer(body), request)
+        return self._first(read_answer(body), request)
 
-    def stream(self, request: Request, on_text: Callable[[str], None]) -> Stream:
-        """What takes in the events of a streamed answer, of which `on_text` is told."""
+    def completions(self, body: bytes, request: Request) -> list[Completion | RequestFailed]:
+        """All answers in the body of a 200, each with the tokens of all; RequestFailed for one that broke off.
+
+        Raises RequestFailed where the body holds no answers.
+        """
+        answer = read_answer(body)
+        found: list[Completion | RequestFailed] = []
+        for choice in sorted(answer.choices or (), key=lambda choice: choice.index):
+            try:
+                found.append(self._completion(answer, choice, request))
+            except RequestFailed as broken_off:
+                found.append(broken_off)
+        return found
+
+    def stream(self, request: Request, on_text: Callable[[str], None]) -> Stream | None:
+        """What takes in the events of a streamed answer, of which `on_text` is told; None where there can be no stream:
+        vLLM's have no log-probabilities of the prompt."""
+        if request.sampling.prompt_logprobs is not None:
+            return None
         visible = Visible(on_text, () if request.whole else self._tag_pair, self._tags.opened_by(request.prompt))
-        return Stream(visible, lambda answer: self._completion(answer, request))
+        return Stream(visible, lambda answer: self._first(answer, request))
 
-    def _completion(self, answer: Answer, request: Request) -> Completion:
+    def _first(self, answer: Answer, request: Request) -> Completion:
         if not answer.choices:
             raise RequestFailed("the server's answer holds no choice")
-        choice = answer.choices[0]
+        return self._completion(answer, answer.choices[0], request)
+
+    def _completion(self, answer: Answer, choice: Choice, request: Request) -> Completion:
         if choice.finish_reason in _DOES_NOT_COUNT:
             raise RequestFailed(f"the server broke the answer off (finish_reason '{choice.finish_reason}')")
         reasoning, text, closed = self._parts(choice, request)
@@ -141,7 +164,13 @@ class Wire:
             prompt_ids=choice.prompt_token_ids or answer.prompt_token_ids,
             token_ids=choice.token_ids,
             logprobs=normal_logprobs(choice.logprobs) if choice.logprobs else None,
+            prompt_logprobs=self._prompt_logprobs(answer, choice, request),
         )
+
+    @staticmethod
+    def _prompt_logprobs(answer: Answer, choice: Choice, request: Request) -> list[dict[str, object]] | None:
+        given = choice.prompt_logprobs or answer.prompt_logprobs
+        return normal_prompt_logprobs(given, request.sampling.prompt_logprobs or 0) if given else None
 
     def _parts(self, choice: Choice, request: Request) -> tuple[str | None, str, bool]:
         """(reasoning, answer, whether the reasoning was closed)."""

@@ -17,7 +17,8 @@ SKILLFORGE_CONTRACT = 1
 _CAPABILITIES_OFFLINE = frozenset(
     {
         "chat", "text", "continue", "stream", "temperature", "top_p", "top_k", "min_p", "max_tokens", "stop", "seed",
-        "repetition_penalty", "presence_penalty", "frequency_penalty", "logprobs", "token_ids", "json_schema",
+        "repetition_penalty", "presence_penalty", "frequency_penalty", "logprobs", "prompt_logprobs", "token_ids",
+        "json_schema",
     }
 )  # fmt: skip
 """Tools are not among them: the parsers of their calls belong to vLLM's server."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from skillforge import (
@@ -11,12 +11,14 @@ from skillforge import (
     Completion,
     Message,
     Request,
+    RequestFailed,
     RequestRefused,
     Sampling,
     SkillForgeError,
     Target,
     ToolProtocol,
 )
+from skillforge_vllm.engine_requests import broken_off
 from skillforge_vllm.serve import OPENAI, openai_options
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 _NO_PARSER = "--tool-call-parser"
 """What vLLM's refusal of tools names, where it was started without a parser of their calls."""
+
+_BROKEN_OFF = "HTTP 500: Internal server error"
+"""What is told of an answer that the engine broke off."""
 
 _NEVER_DONE = Request(
     (Message("user", "-"),), Sampling(max_tokens=1, temperature=1000.0), tools=(ToolProtocol(),)
@@ -44,24 +49,28 @@ class VllmClient(Client):
     def __init__(self, client: Client, able: frozenset[str]) -> None:
         self._client = client
         self._able = able
+        self._takes_tools: bool | None = None
+        """Whether the server was started with a parser of tool calls, once it has told."""
 
     async def check(self) -> None:
-        """As the backend openai does; and whether the server was started with a parser of tool calls."""
+        """As the backend openai does; and, until that is known, whether the server takes tools."""
         await self._client.check()
-        if not await self._takes_tools():
-            self._able -= {"tools"}
+        if self._takes_tools is None:
+            self._takes_tools = await self._ask_for_tools()
 
-    async def _takes_tools(self) -> bool:
+    async def _ask_for_tools(self) -> bool | None:
         try:
             await self._client.complete(_NEVER_DONE)
         except RequestRefused as refused:
             return _NO_PARSER not in refused.what
-        except SkillForgeError:  # nothing is known then
-            return True
+        except SkillForgeError:
+            return None
         return True
 
     def capabilities(self) -> frozenset[str] | None:
-        return self._able
+        found = self._client.capabilities()
+        able = self._able if found is None else found
+        return able - {"tools"} if self._takes_tools is False else able
 
     async def ready(self) -> bool:
         return await self._client.ready()
@@ -72,5 +81,14 @@ class VllmClient(Client):
     async def context_length(self) -> int | None:
         return await self._client.context_length()
 
+    async def versions(self) -> Mapping[str, str]:
+        return await self._client.versions()
+
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
-        return await self._client.complete(request, on_text)
+        """Raises RequestRefused for an answer that broke off because of its schema."""
+        try:
+            return await self._client.complete(request, on_text)
+        except RequestFailed as failed:
+            if request.sampling.json_schema is None or _BROKEN_OFF not in failed.what:
+                raise
+            raise broken_off(_BROKEN_OFF, request) from failed

@@ -19,7 +19,7 @@ from skillforge.text import one_line
 
 _PARAMS = (
     "temperature", "top_p", "top_k", "min_p", "max_tokens", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "logprobs",
+    "frequency_penalty", "logprobs", "prompt_logprobs",
 )  # fmt: skip
 """Settings that vLLM's SamplingParams has by the same name."""
 
@@ -33,6 +33,7 @@ class Done(msgspec.Struct):
     prompt_ids: tuple[int, ...]
     token_ids: tuple[int, ...]
     logprobs: list[dict[str, object]] | None
+    prompt_logprobs: list[dict[str, object]] | None
 
 
 class Reply(msgspec.Struct):
@@ -62,9 +63,9 @@ def engine_request(request: Request) -> dict[str, Any]:
 
 
 def completion_of(done: Done, request: Request, tags: ReasoningTags, first_token: float | None) -> Completion:
-    """The completion that the engine's answer is. Raises RequestFailed for one that broke off."""
+    """The completion that the engine's answer is. Raises RequestFailed or RequestRefused for one that broke off."""
     if done.finish_reason not in ("stop", "length"):
-        raise RequestFailed(f"vLLM broke the answer off (finish_reason '{done.finish_reason}')")
+        raise broken_off(f"finish_reason '{done.finish_reason}'", request)
     reasoning, text, closed = None, done.text, True
     if not request.whole:
         reasoning, text, closed = tags.split(done.text, tags.opened_by(request.prompt))
@@ -80,6 +81,22 @@ def completion_of(done: Done, request: Request, tags: ReasoningTags, first_token
         token_ids=done.token_ids if wanted else None,
         first_token=first_token,
         logprobs=done.logprobs,
+        prompt_logprobs=done.prompt_logprobs,
+    )
+
+
+def broken_off(how: str, request: Request) -> SkillForgeError:
+    """What it means that vLLM broke off the answer to `request`, which it told as `how`.
+
+    It tells no cause, other than in its log. With a schema the cause is the schema as a rule, and stays: the grammar has come
+    to a place from where no token of the vocabulary leads on.
+    """
+    what = f"vLLM broke the answer off ({how})"
+    if request.sampling.json_schema is None:
+        return RequestFailed(what)
+    return RequestRefused(
+        f"{what}, as it does where the model has no tokens for what --json-schema asks for",
+        "leave --json-schema out, or use another model",
     )
 
 

@@ -14,6 +14,7 @@ from skillforge import UsageError
 
 _ASK_SECONDS = 20.0
 _VERSION = "import importlib.metadata; print(importlib.metadata.version('vllm'))"
+_IS_THERE = "from importlib.util import find_spec; print(find_spec('vllm') is not None)"
 _HOW = (
     "install it in an environment of its own and give -o backend.python=ENVIRONMENT/bin/python, "
     "or start `vllm serve` and give its --base-url"
@@ -21,11 +22,19 @@ _HOW = (
 
 
 def python_with_vllm(given: str | None) -> str:
-    """The Python that runs vLLM: the one `given`, this one, or that of the program `vllm`. Raises UsageError without one."""
-    found = _chosen(given) if given else find_python()
-    if found is None:
-        raise UsageError("vLLM is not installed where it could be started from", _HOW)
-    return found
+    """The Python that runs vLLM: the one `given`, this one, or that of the program `vllm`.
+
+    Raises UsageError without one, and where the one `given` has no vLLM.
+    """
+    if given is None:
+        if (found := find_python()) is None:
+            raise UsageError("vLLM is not installed where it could be started from", _HOW)
+        return found
+    python = _chosen(given)
+    # By the module, which builds of vLLM under other names have too; what tells nothing shows at its start what it is.
+    if _told(_IS_THERE, python, "-P") == "False":
+        raise UsageError(f"the option 'backend.python' names a Python without vLLM ({given})", _HOW)
+    return python
 
 
 def find_python() -> str | None:
@@ -38,13 +47,18 @@ def find_python() -> str | None:
 
 def version_in(python: str) -> str | None:
     """The version of vLLM that `python` has; None where it has none, or tells none in time."""
+    return _told(_VERSION, python, "-I") or None
+
+
+def _told(program: str, python: str, *how: str) -> str | None:
+    """What `program` prints, run by `python`; None where it fails, or takes too long."""
     try:
         told = subprocess.run(
-            [python, "-I", "-c", _VERSION], capture_output=True, text=True, timeout=_ASK_SECONDS, check=True
+            [python, *how, "-c", program], capture_output=True, text=True, timeout=_ASK_SECONDS, check=True
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip() or None
+    return told.stdout.strip()
 
 
 def _chosen(given: str) -> str:

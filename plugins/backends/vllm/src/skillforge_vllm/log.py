@@ -9,10 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from skillforge import BackendUnusable, UsageError
-from skillforge.server import without_colours
-from skillforge.text import printable
-
-_LAST_BYTES = 1500
 
 
 class Log:
@@ -21,17 +17,6 @@ class Log:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.named = False
-        self._start = path.stat().st_size
-
-    def error(self, how: str) -> BackendUnusable:
-        """What became of vLLM, with the end of its output."""
-        self.named = True
-        with self.path.open("rb") as stream:
-            stream.seek(max(self._start, self.path.stat().st_size - _LAST_BYTES))
-            last = without_colours(stream.read().decode("utf-8", "replace"))
-        lines = [printable(line) for line in last.splitlines() if line.strip()]
-        told = ", which ends:\n  " + "\n  ".join(lines) if lines else ", which is empty"
-        return BackendUnusable(f"vLLM {how}; its output is in {self.path}{told}")
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -35,7 +35,7 @@ async def open_offline(target: Target, options: VllmOptions) -> AsyncIterator[Cl
     """Load the model of `target` into an engine, and give its client; on leaving, end the engine."""
     tags = ReasoningTags(options.reasoning_tags)
     with log_of(options.log) as log:
-        async with worker_process(target, options, log) as connection:
+        async with worker_process(target, options, log.path) as connection:
             engine = msgspec.json.decode(await connection.receive(), type=_Engine)
             client = OfflineClient(target.model.name, connection, engine, tags, tags_of(options.reasoning_tags), log)
             listening = asyncio.create_task(client.listen())
@@ -46,10 +46,11 @@ async def open_offline(target: Target, options: VllmOptions) -> AsyncIterator[Cl
 
 
 class _Engine(msgspec.Struct):
-    """What the worker says of its engine: the model's context in tokens, and the most requests in one batch."""
+    """What the worker says of its engine: the model's context in tokens, the most requests in one batch, and versions."""
 
     context: int
     at_once: int
+    versions: dict[str, str]
 
 
 class _Waiting:
@@ -87,6 +88,7 @@ class OfflineClient(Client):
         self._model = model
         self._connection = connection
         self._context = engine.context
+        self._versions = engine.versions
         self._tags = tags
         self._pair = tuple(pair)
         self._log = log
@@ -103,11 +105,12 @@ class OfflineClient(Client):
             while True:
                 reply = decode(await self._connection.receive())
                 if reply.broken is not None:
-                    raise self._log.error(f"lost its engine ({one_line(reply.broken)})")
+                    raise self._connection.error(f"lost its engine ({one_line(reply.broken)})")
                 if waiting := self._waiting.get(reply.id):
                     _hand_over(reply, waiting)
         except BackendUnusable as error:
             self._fatal = error
+            self._log.named = True
             for waiting in self._waiting.values():
                 waiting.fail(error)
 
@@ -119,6 +122,9 @@ class OfflineClient(Client):
 
     async def context_length(self) -> int | None:
         return self._context
+
+    async def versions(self) -> Mapping[str, str]:
+        return self._versions
 
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """Hand the request to the engine and wait for its answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skillforge import Server, Target
-from skillforge.server import url_of
+from skillforge.server_command import url_of
 from skillforge_openai import OpenAIBackend, OpenAIOptions
 from skillforge_openai.dialect import SAMPLING_OF_VLLM, Dialect
 from skillforge_vllm.arguments import engine_arguments, environment
@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from skillforge_vllm import VllmOptions
 
 DIALECT = Dialect(
-    sampling=SAMPLING_OF_VLLM, continues=True, token_ids=True, text_schema="structured_outputs", health="/health"
+    sampling=SAMPLING_OF_VLLM,
+    continues=True,
+    token_ids=True,
+    prompt_logprobs=True,
+    text_schema="structured_outputs",
+    health="/health",
+    version=("vllm", "/version"),
 )
 OPENAI = OpenAIBackend(DIALECT)
 

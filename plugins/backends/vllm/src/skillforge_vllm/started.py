@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skillforge import Client, Completion, Request, RequestFailed, Target
-from skillforge.server import RunningServer, free_port, running
+from skillforge.server import RunningProgram, running
+from skillforge.server_command import free_port
 from skillforge_vllm.client import VllmClient
 from skillforge_vllm.log import Log, log_of
 from skillforge_vllm.serve import OPENAI, openai_options, server_of
@@ -26,7 +27,8 @@ async def open_started(target: Target, options: VllmOptions) -> AsyncIterator[Cl
     server = server_of(target, options, _HOST, free_port(_HOST))
     opened = openai_options(options)
     # Before the server is started, which takes minutes: options that make no sense are refused here.
-    opening = OPENAI.open(msgspec.structs.replace(target, base_url=server.base_url), opened)
+    served = msgspec.structs.replace(target, base_url=server.base_url)
+    opening = OPENAI.open(served, opened)
     with log_of(options.log) as log:
         async with running(server, log=log.path, patience=options.start_timeout) as started, opening as client:
             yield StartedClient(client, OPENAI.capabilities(opened), started, log)
@@ -35,7 +37,7 @@ async def open_started(target: Target, options: VllmOptions) -> AsyncIterator[Cl
 class StartedClient(VllmClient):
     """The client of a server of our own: where that is gone for good, a lost connection is not to be tried again."""
 
-    def __init__(self, client: Client, able: frozenset[str], server: RunningServer, log: Log) -> None:
+    def __init__(self, client: Client, able: frozenset[str], server: RunningProgram, log: Log) -> None:
         super().__init__(client, able)
         self._server = server
         self._log = log

@@ -1,8 +1,8 @@
 """The process that holds vLLM's engine: `python worker.py SOCKET NAME ARGUMENTS...`, run by the Python that has vLLM.
 
 It needs vLLM and the standard library, and knows nothing of SkillForge. Messages are JSON with its length in four bytes
-before it, over the Unix socket at SOCKET. First comes one of ours, `{"context": ..., "at_once": ...}`, once the engine takes
-requests; then theirs:
+before it, over the Unix socket at SOCKET. First comes one of ours, `{"context": ..., "at_once": ..., "versions": {...}}`, once
+the engine takes requests; then theirs:
 
     {"id": 7, "prompt": TEXT or MESSAGES or [ids], "params": {...}, "schema": TEXT or null, "stream": true}
     {"abort": 7}
@@ -48,7 +48,16 @@ class Worker:
 
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Take requests until the connection ends."""
-        self._send({"context": self._context, "at_once": self._engine.vllm_config.scheduler_config.max_num_seqs})
+        import torch
+        import vllm
+
+        self._send(
+            {
+                "context": self._context,
+                "at_once": self._engine.vllm_config.scheduler_config.max_num_seqs,
+                "versions": {"vllm": vllm.__version__, "torch": torch.__version__},
+            }
+        )
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 size = int.from_bytes(await reader.readexactly(HEAD), "big")
@@ -83,15 +92,12 @@ class Worker:
             )
             raise Refused(what, room=0)
         params = self._params(message)
-        final: Any = None
-        streamed = []
-        async for final in self._engine.generate({"prompt_token_ids": ids}, params, str(message["id"])):
-            if message["stream"]:
-                output = final.outputs[0]
-                streamed.append((output.text, output.token_ids, output.logprobs))
-                if output.text:
-                    self._send({"id": message["id"], "text": output.text})
-        return told(ids, final.outputs[0], streamed, params.logprobs)
+        pieces = []
+        async for piece in self._engine.generate({"prompt_token_ids": ids}, params, str(message["id"])):
+            pieces.append(piece)
+            if message["stream"] and (text := piece.outputs[0].text):
+                self._send({"id": message["id"], "text": text})
+        return told(ids, pieces, params)
 
     def _params(self, message: dict[str, Any]) -> Any:
         from vllm.sampling_params import RequestOutputKind, SamplingParams, StructuredOutputsParams
@@ -131,27 +137,29 @@ class Worker:
         self._writer.write(len(data).to_bytes(HEAD, "big") + data)
 
 
-def told(
-    prompt: list[int], output: Any, streamed: list[tuple[str, Any, Any]], alternatives: int | None
-) -> dict[str, Any]:
-    """A finished answer as it is sent. Of a streamed one `output` is only the last piece."""
-    pieces = streamed or [(output.text, output.token_ids, output.logprobs)]
+def told(prompt: list[int], pieces: list[Any], params: Any) -> dict[str, Any]:
+    """A finished answer as it is sent. A streamed one came in several pieces, any other in one."""
+    outputs = [piece.outputs[0] for piece in pieces]
+    last = outputs[-1]
+    tokens = [token for output in outputs for token in output.token_ids]
+    logprobs = [likely for output in outputs for likely in output.logprobs or ()]
+    of_prompt = [likely for piece in pieces for likely in piece.prompt_logprobs or ()]
     return {
-        "text": "".join(text for text, _, _ in pieces),
-        "finish_reason": output.finish_reason,
-        "stop": output.stop_reason if isinstance(output.stop_reason, str) else None,
+        "text": "".join(output.text for output in outputs),
+        "finish_reason": last.finish_reason,
+        "stop": last.stop_reason if isinstance(last.stop_reason, str) else None,
         "prompt_ids": prompt,
-        "token_ids": [token for _, tokens, _ in pieces for token in tokens],
-        "logprobs": (
-            None
-            if alternatives is None
-            else [
-                of_token(token, likely, alternatives)
-                for _, tokens, logprobs in pieces
-                for token, likely in zip(tokens, logprobs, strict=True)
-            ]
-        ),
+        "token_ids": tokens,
+        "logprobs": of_tokens(tokens, logprobs, params.logprobs),
+        "prompt_logprobs": of_tokens(prompt[1:], of_prompt[1:], params.prompt_logprobs),
     }
+
+
+def of_tokens(tokens: list[int], likely: list[Any], alternatives: int | None) -> list[dict[str, Any]] | None:
+    """The log-probabilities of `tokens`; None where they were not asked for."""
+    if alternatives is None:
+        return None
+    return [of_token(token, each, alternatives) for token, each in zip(tokens, likely, strict=True)]
 
 
 def of_token(token: int, likely: Any, alternatives: int) -> dict[str, Any]:
