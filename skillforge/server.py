@@ -6,21 +6,22 @@ import asyncio
 import contextlib
 import os
 import re
-import shutil
 import signal
-import socket
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
 from skillforge import supervisor
-from skillforge.errors import BackendUnusable, UsageError
-from skillforge.parts.backend import Server, Target
+from skillforge.errors import BackendUnusable
+from skillforge.parts.backend import Server
 from skillforge.text import printable
 
 FIRST_PAUSE = 0.05
@@ -35,22 +36,37 @@ STOP_LIMIT = supervisor.GRACE + 20.0
 
 LOST = "was lost: the process that looked after it is gone"
 
+_tell: ContextVar[Callable[[str], object]] = ContextVar("tell", default=lambda text: None)
+
 LAST_LINES = 20
 LAST_CHARACTERS = 1200
 LONGEST_LINE = 300
 
 
-class RunningServer:
-    """A server that takes requests, until it ends."""
+@contextlib.contextmanager
+def starts_told(tell: Callable[[str], object]) -> Iterator[None]:
+    """Within this block, `tell` is told of each program that is started, and when it is ready.
 
-    def __init__(self, server: Server, log: Path, process: Process) -> None:
-        self.server = server
+    It reaches through `Backend.open`, so that a backend need not hand on who wants to know.
+    """
+    token = _tell.set(tell)
+    try:
+        yield
+    finally:
+        _tell.reset(token)
+
+
+class RunningProgram:
+    """A program under the supervisor, until it ends."""
+
+    def __init__(self, name: str, log: Path, process: Process) -> None:
         self.log = log
-        """All that the server writes."""
+        """All that the program writes."""
         self.pid: int | None = None
         self.seconds = 0.0
-        """From its start until it took requests."""
+        """From its start until it was ready."""
 
+        self._name = name
         self._process = process
         self._start_of_log = log.stat().st_size
         self._began = time.monotonic()
@@ -58,15 +74,21 @@ class RunningServer:
 
     @property
     def fault(self) -> BackendUnusable | None:
-        """How the server ended, with the last lines that it wrote; None while it runs."""
-        return self._error(self._end.result()) if self._end.done() and not self._end.cancelled() else None
+        """How the program ended, with the last lines that it wrote; None while it runs."""
+        return self.error(self._end.result()) if self._end.done() and not self._end.cancelled() else None
 
     async def ended(self) -> BackendUnusable:
-        """Wait until the server has ended by itself; the `fault`."""
-        return self._error(await asyncio.shield(self._end))
+        """Wait until the program has ended by itself; the `fault`."""
+        return self.error(await asyncio.shield(self._end))
+
+    def error(self, how: str) -> BackendUnusable:
+        """The error that says what became of the program, with the last lines that it wrote."""
+        lines = self._last_lines()
+        told = ", which ends:\n  " + "\n  ".join(lines) if lines else ", which is empty"
+        return BackendUnusable(f"{self._name} {how}; its output is in {self.log}{told}")
 
     async def _watch(self) -> str:
-        """Read what the supervisor tells; how the server ended."""
+        """Read what the supervisor tells; how the program ended."""
         assert self._process.stdout is not None
         how = LOST
         async for line in self._process.stdout:
@@ -79,23 +101,17 @@ class RunningServer:
                     how = _told_status(status)
         return how
 
-    async def _until_healthy(self, patience: float) -> None:
-        pause = FIRST_PAUSE
-        while not await _is_healthy(self.server.health):
-            if self._end.done():
-                break
-            if time.monotonic() > self._began + patience:
-                raise self._error(f"took no requests within {patience:g} s and was stopped")
-            await asyncio.wait({self._end}, timeout=pause)
-            pause = min(1.5 * pause, LONGEST_PAUSE)
-        if self.fault:
-            raise self.fault
-        self.seconds = time.monotonic() - self._began
-
-    def _error(self, how: str) -> BackendUnusable:
-        lines = self._last_lines()
-        told = ", which ends:\n  " + "\n  ".join(lines) if lines else ", which is empty"
-        return BackendUnusable(f"the server {how}; its output is in {self.log}{told}")
+    async def _until(self, ready: asyncio.Future[Any], patience: float) -> None:
+        try:
+            await asyncio.wait({ready, self._end}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if self.fault:
+                raise self.fault
+            if not ready.done():
+                raise self.error(f"was not ready within {patience:g} s and was stopped")
+            ready.result()
+            self.seconds = time.monotonic() - self._began
+        finally:
+            ready.cancel()
 
     def _last_lines(self) -> list[str]:
         """The end of the log as a terminal may show it."""
@@ -126,31 +142,55 @@ class RunningServer:
                 os.killpg(self.pid, signal.SIGKILL)
 
 
-@contextlib.asynccontextmanager
-async def running(
+def running(
     server: Server, *, log: Path, patience: float = 600.0, on_output: Callable[[bytes], object] | None = None
-) -> AsyncIterator[RunningServer]:
-    """Start `server`, and stop it at the end, with all that it started; also where this process is killed.
+) -> AbstractAsyncContextManager[RunningProgram]:
+    """Start `server`, as `running_program` does; it is ready once it answers at its health address."""
 
-    Its output is added to the file `log`, and each piece of it handed to `on_output`. Raises BackendUnusable where it ends
-    before it answers at its health address, or does not answer within `patience` seconds.
+    def ready() -> Awaitable[object]:
+        return _until_healthy(server.health)
+
+    return running_program(
+        "the server", server.command, server.env, ready=ready, log=log, patience=patience, on_output=on_output
+    )
+
+
+@contextlib.asynccontextmanager
+async def running_program(
+    name: str,
+    command: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    ready: Callable[[], Awaitable[object]],
+    log: Path,
+    patience: float,
+    on_output: Callable[[bytes], object] | None = None,
+) -> AsyncIterator[RunningProgram]:
+    """Start `command`, and stop it at the end, with all that it started; also where this process is killed.
+
+    `env` goes over the variables of this process. The output is added to the file `log`, and each piece of it handed to
+    `on_output`. Raises BackendUnusable, which calls the program `name`, where it ends before what `ready()` gives is done,
+    or that takes more than `patience` seconds.
     """
+    tell = _tell.get()
+    tell(f"starting {name}; its output is in {log}")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", supervisor.__file__, stdin=PIPE, stdout=PIPE, stderr=stream, start_new_session=True
         )  # fmt: skip
-    started = RunningServer(server, log, process)
+    program = RunningProgram(name, log, process)
     reader = _following(log, on_output) if on_output else contextlib.nullcontext()
     async with reader:
         try:
             assert process.stdin is not None
-            environment = {"PYTHONUNBUFFERED": "1", **server.env}
-            process.stdin.write(msgspec.json.encode({"command": server.command, "env": environment}) + b"\n")
-            await started._until_healthy(patience)
-            yield started
+            work = {"command": command, "env": {"PYTHONUNBUFFERED": "1", **env}}
+            process.stdin.write(msgspec.json.encode(work) + b"\n")
+            await program._until(asyncio.ensure_future(ready()), patience)
+            tell(f"{name} is ready after {program.seconds:.0f} s")
+            yield program
         finally:
-            await started._stop()
+            await program._stop()
 
 
 @contextlib.asynccontextmanager
@@ -176,6 +216,14 @@ async def _following(log: Path, on_output: Callable[[bytes], object]) -> AsyncIt
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             read()
+
+
+async def _until_healthy(url: str) -> None:
+    """Wait until `url` tells that the server takes requests."""
+    pause = FIRST_PAUSE
+    while not await _is_healthy(url):
+        await asyncio.sleep(pause)
+        pause = min(1.5 * pause, LONGEST_PAUSE)
 
 
 async def _is_healthy(url: str) -> bool:
@@ -209,51 +257,3 @@ def _told_status(status: int) -> str:
 def without_colours(text: str) -> str:
     """`text` without the sequences that colour it on a terminal."""
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# What backends need to say how their server is started
-# ---------------------------------------------------------------------------------------------------------------
-
-
-def url_of(host: str, port: int) -> str:
-    """Where a server that listens on `host` and `port` is reached from this machine: `http://127.0.0.1:8000`."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-
-
-def find_program(name: str) -> str | None:
-    """The program called `name`: the one of this Python environment, else the one that PATH leads to."""
-    own = str(Path(sys.executable).parent)
-    return shutil.which(name, path=own) or shutil.which(name)
-
-
-def weights_of(target: Target) -> str:
-    """The model's folder in full, or its hub id. Raises UsageError for a folder that is not there."""
-    location = target.model.location
-    folder = Path(location).expanduser()
-    if folder.is_dir():
-        return str(folder.resolve())
-    if folder.is_absolute() or location.startswith(".") or location.count("/") != 1 or folder.exists():
-        raise UsageError(f"there is no model folder {location}", "check --model; a hub id looks like owner/name")
-    return location
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port of `host` that nobody uses now."""
-    with _bound(host, 0) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
-def require_free(host: str, port: int) -> None:
-    """Raises UsageError where no server can listen on `host` and `port` now."""
-    try:
-        _bound(host, port).close()
-    except OSError as error:
-        why = (error.strerror or str(error)).partition(" (while ")[0]
-        raise UsageError(f"no server can listen on {host} port {port} ({why})", "choose another --port") from None
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)

@@ -8,7 +8,8 @@ from skillforge.parts.backend import Backend, Request, Target
 from skillforge.parts.model import ModelRef
 from skillforge.parts.part import PartOptions
 from skillforge.parts.sampling import Sampling
-from skillforge.testing.backend_calls import RealCalls, a_prompt
+from skillforge.testing.backend_asking import a_prompt
+from skillforge.testing.backend_calls import check_calls
 from skillforge.testing.declaration import begin
 from skillforge.testing.report import CheckResult, Checks, GivenOptions, expect
 
@@ -48,7 +49,7 @@ def check_backend(
     if target is None:
         checks.skip("real calls", "no target was given")
     else:
-        asyncio.run(RealCalls(checks, part, usable, able, target, limit).run())
+        asyncio.run(check_calls(checks, part, usable, able, target, limit))
     return checks.finish()
 
 

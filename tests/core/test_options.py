@@ -170,6 +170,7 @@ def test_sampling_is_completed_by_defaults_and_knows_what_is_asked() -> None:
     [
         ("temperature", -0.1), ("top_p", 1.1), ("top_k", 0), ("max_tokens", 0), ("seed", -1), ("seed", 2**53),
         ("repetition_penalty", 0), ("presence_penalty", 2.1), ("frequency_penalty", -2.1), ("logprobs", 21),
+        ("prompt_logprobs", 21), ("prompt_logprobs", -1),
         ("min_p", -0.5), ("repeats", 0), ("limit", 0), ("concurrency", 0), ("retries", -1), ("shuffle", -1),
         ("few_shots", -1),
     ],

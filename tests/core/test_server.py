@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +20,8 @@ import pytest
 
 from skillforge.errors import BackendUnusable, UsageError
 from skillforge.parts.backend import Server
-from skillforge.server import find_program, free_port, require_free, running, url_of
+from skillforge.server import running, running_program, starts_told
+from skillforge.server_command import find_program, free_port, require_free, url_of
 
 PROGRAM = textwrap.dedent(
     """
@@ -151,8 +153,41 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
 def test_patience_ends(tmp_path: Path) -> None:
     children = tmp_path / "children"
     fault = asyncio.run(fault_of(scripted(ready_after=600, children=str(children)), tmp_path / "log", patience=1.0))
-    assert "took no requests within 1 s and was stopped" in fault
+    assert "was not ready within 1 s and was stopped" in fault
     assert [pid for pid in json.loads(children.read_text()) if is_alive(pid)] == []
+
+
+def test_a_program_may_tell_in_a_way_of_its_own_that_it_is_ready(tmp_path: Path) -> None:
+    tells = "import sys, time; open(sys.argv[1], 'w').close(); time.sleep(600)"
+
+    async def use(*command: str) -> float:
+        async def ready() -> None:
+            while not (tmp_path / "ready").exists():
+                await asyncio.sleep(0.01)
+
+        async with running_program("Waiter", command, {}, ready=ready, log=tmp_path / "log", patience=60.0) as program:
+            assert program.fault is None and program.pid and is_alive(program.pid)
+            return program.seconds
+
+    with pytest.raises(BackendUnusable, match=r"^Waiter ended with exit status 3; its output is in "):
+        asyncio.run(use(sys.executable, "-c", "raise SystemExit(3)"))
+    assert asyncio.run(use(sys.executable, "-c", tells, str(tmp_path / "ready"))) > 0
+
+
+def test_who_wants_to_know_is_told_of_starts(tmp_path: Path) -> None:
+    async def use(server: Server) -> list[str]:
+        told: list[str] = []
+        with contextlib.suppress(BackendUnusable), starts_told(told.append):
+            async with running(server, log=tmp_path / "log"):
+                pass
+        async with running(scripted(), log=tmp_path / "log"):  # nobody asked to be told of this one
+            pass
+        return told
+
+    starting = f"starting the server; its output is in {tmp_path / 'log'}"
+    first, second = asyncio.run(use(scripted(ready_after=1.2)))
+    assert first == starting and re.fullmatch(r"the server is ready after [1-9]\d* s", second)
+    assert asyncio.run(use(scripted(exit=3))) == [starting]
 
 
 def test_the_end_of_a_ready_server_is_noticed(tmp_path: Path) -> None:
@@ -260,6 +295,14 @@ def test_a_port_in_use_is_told() -> None:
     told = f"no server can listen on 127.0.0.1 port {port} (Address already in use); choose another --port"
     assert str(error.value) == told
     require_free("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1", "127.0.0.1.1"])
+def test_a_host_on_which_nobody_can_listen_is_told(host: str) -> None:
+    with pytest.raises(UsageError) as error:
+        require_free(host, 8000)
+    told = str(error.value)
+    assert told.startswith(f"no server can listen on {host} port 8000 (") and told.endswith("; choose another --host")
 
 
 @pytest.mark.parametrize(
