@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -55,6 +55,9 @@ class CachingClient(Client):
 
     async def context_length(self) -> int | None:
         return await self._inner.context_length()
+
+    async def versions(self) -> Mapping[str, str]:
+        return await self._inner.versions()
 
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """What is kept for `request`, whose text `on_text` is told at once, or else what the inner client answers."""

@@ -33,7 +33,7 @@ class OriginStats(msgspec.Struct, frozen=True):
 
     newest: float
     hits: int
-    """Requests that were answered from the cache."""
+    """Requests that were answered from the cache; counted anew where all of these were cleared."""
 
 
 class CacheStats(msgspec.Struct, frozen=True):
@@ -107,6 +107,7 @@ def clear(folder: Path, chosen: Chosen) -> int:
             deleted = connection.execute("DELETE FROM completions").rowcount  # which SQLite does at once
         else:
             deleted = sum(_clear_some(connection, chosen))
+        connection.execute("UPDATE origins SET hits = 0 WHERE id NOT IN (SELECT origin FROM completions)")
         while connection.execute("PRAGMA freelist_count").fetchone()[0]:
             connection.execute(f"PRAGMA incremental_vacuum({CLEARED_AT_ONCE})").fetchall()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -50,7 +50,7 @@ def stats(folder: Path, as_json: bool) -> None:
     from skillforge.cli.display import print_tables
     from skillforge.pipeline.tables import Table
 
-    title = f"{folder}: {found.entries:,} completions, {_size(found.bytes)}, used {found.hits:,} times"
+    title = f"{folder}: {found.entries:,} completions, {_size(found.bytes)} on disk, used {found.hits:,} times"
     columns = ("model", "backend", "place", "oldest", "newest", "completions", "size", "used")
     rows = [
         (
@@ -60,7 +60,7 @@ def stats(folder: Path, as_json: bool) -> None:
         for origin in found.origins
     ]
     if rows:
-        print_tables([Table(title, columns, rows, labels=5)])
+        print_tables([Table(title, columns, rows, labels=3)])
     else:
         click.echo(title)
 
@@ -76,9 +76,17 @@ def clear(folder: Path, model: str | None, older_than: str | None, yes: bool) ->
 
     chosen = upkeep.Chosen.of(model, None if older_than is None else _seconds(older_than))
     count = upkeep.count(folder, chosen)
-    if count and not yes:
-        click.confirm(f"Delete {count:,} completions from {folder}?", abort=True)
-    click.echo(f"{upkeep.clear(folder, chosen) if count else 0:,} completions deleted")
+    agreed = yes or count == 0 or _agreed(f"Delete {count:,} completions from {folder}?")
+    click.echo(f"{upkeep.clear(folder, chosen) if agreed else 0:,} completions deleted")
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return click.confirm(question)
+    except click.Abort as abort:
+        if isinstance(abort.__context__, EOFError):  # the other one is Ctrl-C
+            raise UsageError("there is nobody to ask, so nothing was deleted", "give --yes") from None
+        raise
 
 
 def _seconds(age: str) -> float:

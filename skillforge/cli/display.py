@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.bar import Bar
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Column
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -104,19 +113,21 @@ class ProgressDisplay:
                 BarColumn(bar_width=12),
                 MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=2 * len(str(total)) + 1)),
                 TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=5)),
-                TextColumn("{task.fields[facts]}", markup=False, table_column=Column(no_wrap=True)),
+                _Told(self._facts),
                 console=self._console,
                 refresh_per_second=1 / REFRESH_SECONDS,
             )
-            self._task = self._live.add_task(title, total=total, completed=already_done, facts="")
+            self._task = self._live.add_task(title, total=total, completed=already_done)
             self._live.start()
 
     def sample(self, sample: Sample, verdict: Verdict, in_flight: int | None) -> None:
+        now = time.monotonic()
+        if not self._finished and in_flight and sample.latency is not None:
+            self._started = now - sample.latency  # to load a model, or start a server, is no part of the speed
         self._finished += 1
         self._states[verdict.state] += 1
         self._tokens += sample.completion_tokens or 0
         self._in_flight = in_flight
-        now = time.monotonic()
         if now - self._shown >= (REFRESH_SECONDS if self._live else PLAIN_SECONDS):
             self._shown = now
             self._show()
@@ -138,21 +149,41 @@ class ProgressDisplay:
     def _show(self) -> None:
         done = self._before + self._finished
         if self._live:
-            self._live.update(self._task, completed=done, facts=self._facts())
+            self._live.update(self._task, completed=done)
         else:
             self._console.print(Text(f"{self._title}: {done} of {self._total}, {self._facts()}"))
 
     def _facts(self) -> str:
+        seconds = max(time.monotonic() - self._started, REFRESH_SECONDS)
+        if not self._finished:
+            return f"waiting for the first sample, {seconds:.0f} s"
         graded = self._finished - self._states["error"]
-        seconds = max(time.monotonic() - self._started, 1e-9)
+        new = f"of {graded:,} " if self._before else ""  # those that were there before are not in this share
         facts = [
-            f"{100 * self._states['correct'] / graded:.1f} % right" if graded else "",
-            f"{self._finished / seconds:.0f}/s",
+            f"{100 * self._states['correct'] / graded:.1f} % {new}right" if graded else "",
+            f"{_rate(self._finished / seconds)}/s",
         ]
         if self._tokens:
-            facts.append(f"{self._tokens / seconds:.0f} tok/s")
+            facts.append(f"{_rate(self._tokens / seconds)} tok/s")
         if self._states["error"]:
             facts.append(f"{self._states['error']} errors")
-        if self._in_flight:
-            facts.append(f"{self._in_flight} in flight")
+        to_come = max(0, self._total - self._before - self._finished)
+        if self._in_flight and to_come:
+            facts.append(f"{min(self._in_flight, to_come)} in flight")
         return ", ".join(filter(None, facts))
+
+
+class _Told(ProgressColumn):
+    """A column that is asked for its text whenever it is drawn, so that rates fall while nothing comes."""
+
+    def __init__(self, text: Callable[[], str]) -> None:
+        super().__init__(table_column=Column(no_wrap=True))
+        self._text = text
+
+    def render(self, task: Task) -> Text:
+        return Text(self._text())
+
+
+def _rate(number: float) -> str:
+    """Of things that may come by the thousand, or one in a minute."""
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"

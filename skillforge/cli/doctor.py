@@ -172,9 +172,10 @@ async def _look_at(backend: Chosen, url: str, model: str | None, *, shown: bool)
     from skillforge.pipeline.settings import without_credentials
 
     told = ServerDiagnosis(without_credentials(url) or "", backend.id, [])
+    findings = check_server(backend, url, model)
     if shown:
         _print_title("server", told.base_url, f"backend {backend.part.name}")
-    async for finding in check_server(backend, url, model):
+    async for finding in findings:
         told.findings.append(finding)
         if shown:
             _print_finding(finding.state, finding.name, finding.detail, finding.fix)

@@ -32,6 +32,12 @@ CAUSES_SHOWN = 3
     help="A part's own option, such as -o backend.timeout=30; see 'skillforge plugins show NAME'.",
 )
 @click.option(
+    "--batch",
+    is_flag=True,
+    help="Send requests as files that are worked off within a day, at a lower price, where the server takes them: the"
+    " same as -o backend.batch=true.",
+)
+@click.option(
     "--recipe",
     type=click.Path(path_type=Path),
     help="Read settings from this YAML file; options on the command line win.",
@@ -52,6 +58,7 @@ CAUSES_SHOWN = 3
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def evaluate(
     assignments: tuple[str, ...],
+    batch: bool,
     recipe: Path | None,
     out: Path | None,
     resume: Path | None,
@@ -72,6 +79,8 @@ def evaluate(
         raise UsageError("--retry-errors is for a run that exists", "name it with --resume or --out")
     if resume and (out or recipe):
         raise UsageError(f"--resume and --{'out' if out else 'recipe'} exclude each other", "leave one out")
+    if batch:
+        assignments = (*assignments, "backend.batch=true")
     base = _stored_settings(resume) if resume else read_recipe(recipe) if recipe else {}
     settings = make_settings(merged(base, _given_settings(values, assignments)))
     plan = Plan(settings, default_registry())

@@ -86,7 +86,7 @@ def _grader_options(assignments: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 def _explain(run: Path, wanted: str, grader: str | None, options: dict[str, Any] | None, as_json: bool) -> int:
-    explanations = explain(run, wanted, grader, options, default_registry())
+    explanations = explain(run, wanted, grader, options, default_registry(), ProgressDisplay())
     if as_json:
         click.echo(msgspec.json.encode(explanations))
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
@@ -65,6 +65,9 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     logprobs: list[dict[str, object]] | None = None
     """Per generated token: `{"token": str, "logprob": float, "top": {token: logprob}}`."""
 
+    prompt_logprobs: list[dict[str, object]] | None = None
+    """The same of each token of the prompt but the first, before which nothing stands."""
+
     cached: bool = False
     """Whether it was kept from an earlier request, so that this one took no time and was not sent."""
 
@@ -123,6 +126,11 @@ class Client(ABC):
     async def context_length(self) -> int | None:
         """Tokens of prompt and answer together that the model takes; None where that is not told."""
         return None
+
+    async def versions(self) -> Mapping[str, str]:
+        """Names and versions of the software that generates, and what it runs on, as far as that is told; known after
+        `check`. For run.json and reports, such as `{"vllm": "0.11.0"}`."""
+        return {}
 
     @abstractmethod
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:

@@ -121,6 +121,13 @@ class ModelGraderOptions(PartOptions, frozen=True, kw_only=True):
         Annotated[int, Meta(ge=0, le=100)],
         Meta(description="Tries after the first for faults that can pass (about a minute).", extra=OPERATIONAL),
     ] = 9
+    patience: Annotated[
+        NonNegative,
+        Meta(
+            description="Seconds to wait for a server that was lost in mid-run to be back; not counted as tries.",
+            extra=OPERATIONAL,
+        ),
+    ] = 600.0
 
 
 Question = tuple[Message, ...]

@@ -51,6 +51,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     logprobs: list[dict[str, object]] | None = None
     """Per generated token, where asked for: `{"token": str, "logprob": float, "top": {token: logprob}}`."""
 
+    prompt_logprobs: list[dict[str, object]] | None = None
+    """The same of each token of the prompt but the first; of several turns, of the first one's prompt."""
+
     token_ids: tuple[TurnIds, ...] = ()
     """Of each turn, where asked for; the prompt of a later one holds the turns before it."""
 

@@ -55,6 +55,13 @@ class Sampling(PartOptions, frozen=True, kw_only=True, omit_defaults=True):
         Annotated[int, Meta(ge=0, le=20)] | None,
         Meta(description="Store the log-probability of each token, and of this many alternatives."),
     ] = None
+    prompt_logprobs: Annotated[
+        Annotated[int, Meta(ge=0, le=20)] | None,
+        Meta(
+            description="Store the log-probability of each token of the prompt, and of this many alternatives; where code is "
+            "run, of the first turn's prompt."
+        ),
+    ] = None
     token_ids: Annotated[
         bool | None, Meta(description="Store the ids of the tokens of each prompt and answer, for training.")
     ] = None

@@ -12,9 +12,10 @@ import msgspec
 
 from skillforge.errors import BackendUnusable, SkillForgeError, UsageError
 from skillforge.options import assigned
-from skillforge.parts.backend import Backend, Target
+from skillforge.parts.backend import Backend, Client, Target
 from skillforge.parts.grader import ModelGraderOptions
 from skillforge.parts.sampling import Sampling
+from skillforge.pipeline.capabilities import lack_of
 from skillforge.pipeline.resolve import Chosen, backend_for, find_model
 from skillforge.pipeline.settings import check_address
 from skillforge.registry import Registry
@@ -39,12 +40,20 @@ class Role(NamedTuple):
 
     def told(self, error: SkillForgeError) -> SkillForgeError:
         """`error` as one about this model."""
-        return type(error)(f"{self.who}: {self._own_options(error.what)}", error.fix and self._own_options(error.fix))
+        return type(error)(self.says(error.what), error.fix and self.own_options(error.fix))
 
-    def _own_options(self, text: str) -> str:
-        return re.sub(
-            r"--(model|base-url|backend)\b", lambda found: f"-o {self.kind}.{found[1].replace('-', '_')}", text
-        )
+    def says(self, text: str) -> str:
+        """`text` as a message about this model."""
+        return f"{self.who}: {self.own_options(text)}"
+
+    def own_options(self, text: str) -> str:
+        """`text` with the options of the part that asks in place of those that the model under test has."""
+
+        def own(found: re.Match[str]) -> str:
+            name = found[1].replace("-", "_")
+            return f"-o {self.kind}.{name}" if name in ModelGraderOptions.__struct_fields__ else found[0]
+
+        return re.sub(r"--([a-z-]+)", own, text.replace("-o backend.", f"-o {self.kind}.backend_options="))
 
 
 JUDGE = Role("the judge", "grader", "judges")
@@ -59,10 +68,18 @@ class AskedModel(msgspec.Struct, frozen=True):
     backend: Chosen
     sampling: Sampling
     seeded: bool
-    """Whether each vote has a seed of its own."""
+    """Whether each vote has a seed of its own, where the open model takes seeds."""
 
     concurrency: int | None
     retries: int
+    patience: float
+
+    def able(self, client: Client) -> frozenset[str]:
+        """What can be asked of `client`, which has been checked. Raises UsageError where that is too little."""
+        found = client.capabilities()
+        able = _capabilities(self.backend) if found is None else found
+        _refuse_lacking(self.sampling, able, f"the server of the model '{self.target.model.name}'")
+        return able
 
 
 def find_asked_model(options: ModelGraderOptions, role: Role, registry: Registry) -> AskedModel:
@@ -85,15 +102,17 @@ def find_asked_model(options: ModelGraderOptions, role: Role, registry: Registry
         backend = backend_for(options.backend, options.base_url, values, part, registry)
         wanted = Sampling(temperature=options.temperature, max_tokens=options.max_tokens)
         sampling = wanted.over(part.default_sampling if part else Sampling())
-        can = _capabilities(backend, sampling)
+        able = _capabilities(backend)
+        _refuse_lacking(sampling, able, f"the backend '{backend.part.name}'")
     return AskedModel(
         role=role,
         target=Target(model, options.base_url),
         backend=backend,
         sampling=sampling,
-        seeded=options.votes > 1 and "seed" in can,
+        seeded=options.votes > 1 and "seed" in able,
         concurrency=options.concurrency,
         retries=options.retries,
+        patience=options.patience,
     )
 
 
@@ -108,12 +127,13 @@ def _check_address(url: str) -> None:
         )
 
 
-def _capabilities(backend: Chosen, sampling: Sampling) -> frozenset[str]:
-    """What the model's backend can do. Raises UsageError where that is too little."""
+def _capabilities(backend: Chosen) -> frozenset[str]:
     part: Backend = backend.part
-    can = part.capabilities(backend.options)
-    for name in sorted(sampling.asked() | {"chat"}):
-        if name not in can:
-            what = "takes no chat prompts" if name == "chat" else f"cannot do {name}"
-            raise UsageError(f"the backend '{part.name}' {what}", "choose another --backend")
-    return can
+    return part.capabilities(backend.options)
+
+
+def _refuse_lacking(sampling: Sampling, able: frozenset[str], who: str) -> None:
+    """Raises UsageError where `who` lacks what questions need: a run's own model has other ways out."""
+    for name in sorted((sampling.asked() | {"chat"}) - able):
+        without = "leave it out with --temperature=none, or " if name == "temperature" else ""
+        raise UsageError(f"{who} {lack_of(name)}", f"{without}choose another --backend")

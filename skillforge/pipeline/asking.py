@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import msgspec
 
-from skillforge.errors import BackendUnusable
+from skillforge.errors import BackendUnusable, ContextOverflow, UsageError
 from skillforge.options import identity
 from skillforge.parts.backend import Backend, Client, Request
 from skillforge.parts.grader import Question
 from skillforge.pipeline.asked_model import AskedModel
+from skillforge.rollout.context import complete_in_context
 from skillforge.rollout.dispatch import Dispatcher, GaveUp
 from skillforge.rollout.limiter import Limiter
 from skillforge.runs.rows import RowLog, encoded, read_rows
+from skillforge.server import starts_told
 
 MAX_REPLY = 100_000
 """Characters that are kept of a reply, however much a server sends."""
@@ -47,8 +50,10 @@ class Asker:
     address is told before anything else is done.
     """
 
-    def __init__(self, model: AskedModel, path: Path) -> None:
+    def __init__(self, model: AskedModel, path: Path, tell: Callable[[str], None]) -> None:
+        """`tell` tells the user where the model's server is started, lost and found again."""
         self._model = model
+        self._tell: Callable[[str], None] = lambda text: tell(model.role.says(text))
         self._asked = (model.backend.id, identity(model.backend.options), model.target.model)
         self._path = path
         self._log: RowLog | None = None
@@ -79,34 +84,34 @@ class Asker:
 
         Raises NoReply where this question gets none, and SkillForgeError where none was ever answered.
         """
-        request = Request(question, self._model.sampling, vote if self._model.seeded else None)
-        key = self._key(request, vote)
+        key = self._key(question, vote)
         if key in self._known:
             return self._known[key]
         if key not in self._asking:
-            task = self._asking[key] = asyncio.create_task(self._send(key, request))
+            task = self._asking[key] = asyncio.create_task(self._send(key, question, vote))
             task.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(self._asking[key])
 
-    def _key(self, request: Request, vote: int) -> str:
-        return hashlib.blake2b(
-            encoded((self._asked, request.sampling, vote, request.prompt)), digest_size=16
-        ).hexdigest()
+    def _key(self, question: Question, vote: int) -> str:
+        return hashlib.blake2b(encoded((self._asked, self._model.sampling, vote, question)), digest_size=16).hexdigest()
 
-    async def _send(self, key: str, request: Request) -> Reply:
-        line = await self._open_line()
+    async def _send(self, key: str, question: Question, vote: int) -> Reply:
+        line, role = await self._open_line(), self._model.role
+        request = Request(question, self._model.sampling, vote if line.seeded else None)
         async with line.gate:
             if self._lost is not None:
                 raise NoReply(self._lost)
             try:
-                completion = (await line.dispatcher.complete(request)).completion
-            except GaveUp as error:
-                raise NoReply(str(error)) from error
+                completion = (await complete_in_context(line.dispatcher, request, None)).completion
+            except (ContextOverflow, GaveUp) as error:
+                raise NoReply(role.own_options(str(error))) from error
+            except UsageError as error:
+                raise role.told(error) from error
             except BackendUnusable as error:
                 if not self._replied:
-                    raise self._model.role.told(error) from error
-                self._lost = error.what
-                raise NoReply(error.what) from error
+                    raise role.told(error) from error
+                self._lost = role.own_options(error.what)
+                raise NoReply(self._lost) from error
         self._replied = True
         reply = Reply(
             key=key,
@@ -136,10 +141,10 @@ class Asker:
         """Open the model and close it again, in one task as a context manager may want it, whoever asks first."""
         backend: Backend = self._model.backend.part
         try:
-            with self._model.role.errors():
+            with self._model.role.errors(), starts_told(self._tell):
                 async with backend.open(self._model.target, self._model.backend.options) as client:
                     await client.check()
-                    opened.set_result(_Line(client, self._model))
+                    opened.set_result(_Line(client, self._model, self._tell))
                     await self._closing.wait()
         except Exception as error:
             if opened.done():
@@ -165,11 +170,13 @@ class Asker:
 
 
 class _Line:
-    """An open connection to the model."""
+    """An open connection to the model, which has what questions need."""
 
-    def __init__(self, client: Client, model: AskedModel) -> None:
+    def __init__(self, client: Client, model: AskedModel, tell: Callable[[str], None]) -> None:
+        able = model.able(client)
+        self.seeded = model.seeded and "seed" in able
         limiter = Limiter(model.concurrency or client.default_concurrency)
-        self.dispatcher = Dispatcher(client, limiter, model.retries)
+        self.dispatcher = Dispatcher(client, limiter, model.retries, model.patience, tell)
         self.gate = _Gate(limiter)
 
 

@@ -11,7 +11,11 @@ from skillforge.parts.transcript import Prompt
 from skillforge.pipeline.code import Code
 
 LACKS = {
-    "chat": ("takes no chat prompts", "choose another --prompt or --backend"),
+    "chat": (
+        "takes no chat prompts",
+        "send raw text instead: -o prompt.format=text where the prompt style has it, or another --prompt; or choose another"
+        " --backend",
+    ),
     "text": ("takes no text prompts", "choose another --prompt or --backend"),
     "continue": (
         "does not continue an assistant's message, which code in the text of a chat needs after each output",
@@ -31,12 +35,13 @@ def needed(sampling: Sampling, prompt: Prompt, code: Code | None) -> frozenset[s
 def refuse_lacking(lacking: Collection[str], who: str, backend: str) -> None:
     """Raises UsageError where `who`, which `backend` brings, lacks something."""
     for name in sorted(lacking):
-        if name in LACKS:
-            what, fix = LACKS[name]
-        else:
-            what = f"cannot do --{name.replace('_', '-')}"
-            fix = f"leave it out, or see 'skillforge plugins show {backend}'"
-        raise UsageError(f"{who} {what}", fix)
+        fix = LACKS[name][1] if name in LACKS else f"leave it out, or see 'skillforge plugins show {backend}'"
+        raise UsageError(f"{who} {lack_of(name)}", fix)
+
+
+def lack_of(name: str) -> str:
+    """What is told of a backend or a model without the capability `name`."""
+    return LACKS[name][0] if name in LACKS else f"cannot do --{name.replace('_', '-')}"
 
 
 def _needed_of_prompts(prompt: Prompt, code: Code | None) -> frozenset[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ from skillforge.runs.flushing import flushing
 from skillforge.runs.manifest import Manifest
 from skillforge.runs.rows import RowLog
 from skillforge.runs.votes import read_votes, vote_log
+from skillforge.text import one_line
 
 UNJUDGED = 1000
 """Samples that may wait for their verdicts before new answers are taken in."""
@@ -176,7 +177,7 @@ class _Evaluation:
         grader, style = self._plan.grader, self._plan.prompt.part
         async with (
             flushing(*logs),
-            open_judging(grader, style, self._registry, self._run.path) as judging,
+            open_judging(grader, style, self._registry, self._run.path, self._observer.note) as judging,
             self._elections(judging, logs) as elections,
         ):
             if stored.unjudged:
@@ -202,7 +203,7 @@ class _Evaluation:
         with vote_log(self._run.path, logs.verdicts) as votes:
             async with (
                 flushing(votes),
-                open_voting(self._plan.voter, judging, self._registry, self._run.path) as voting,
+                open_voting(self._plan.voter, judging, self._registry, self._run.path, self._observer.note) as voting,
             ):
                 yield Elections(self._plan, voting, judging, votes, self._observer)
 
@@ -226,11 +227,20 @@ class _Evaluation:
 
     async def _ask(self, judging: Judging, elections: Elections | None, done: dict[str, int], logs: _Logs) -> None:
         async with open_rollouts(self._plan, self._observer.note) as rollouts:
+            self._note_versions(rollouts.versions)
             started = time.monotonic()
             try:
                 await self._roll_out(rollouts, judging, elections, done, logs)
             finally:
                 self._run.manifest.wall_seconds += time.monotonic() - started
+
+    def _note_versions(self, versions: Mapping[str, str]) -> None:
+        """Store who generates; what it is was told by others, at any length."""
+        told = {one_line(name, 60): one_line(version, 100) for name, version in versions.items()}
+        generated_by = self._run.manifest.generated_by
+        if told and told not in generated_by:
+            generated_by.append(told)
+            self._run.save_manifest()
 
     async def _roll_out(
         self,

@@ -14,6 +14,7 @@ from skillforge.parts.sample import Sample
 from skillforge.pipeline.grade import Judges
 from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.judging import open_judging
+from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.tables import Table
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
@@ -41,7 +42,12 @@ class Explanation(msgspec.Struct, frozen=True):
 
 
 def explain(
-    path: Path, wanted: str, grader_name: str | None, options: dict[str, Any] | None, registry: Registry
+    path: Path,
+    wanted: str,
+    grader_name: str | None,
+    options: dict[str, Any] | None,
+    registry: Registry,
+    observer: Observer,
 ) -> list[Explanation]:
     """How the samples of the run in `path` are judged that `wanted` names: a problem's id, or `id/sample_index`.
 
@@ -53,7 +59,7 @@ def explain(
     stored = run.verdicts()
 
     async def work() -> list[Explanation]:
-        async with open_judging(judges.grader, judges.style, registry, path) as judging:
+        async with open_judging(judges.grader, judges.style, registry, path, observer.note) as judging:
             return [
                 _explanation(
                     sample,

@@ -162,7 +162,7 @@ class _Grading:
         judges = self._judges
         async with (
             flushing(log),
-            open_judging(judges.grader, judges.style, self._registry, self._run.path) as judging,
+            open_judging(judges.grader, judges.style, self._registry, self._run.path, self._observer.note) as judging,
             contextlib.aclosing(in_order(samples, judging.judge)) as judged,
         ):
             async for sample, verdict in judged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,14 +40,15 @@ class Judging(Protocol):
 
 @contextlib.asynccontextmanager
 async def open_judging(
-    grader: Chosen, style: PromptStyle | None, registry: Registry, folder: Path
+    grader: Chosen, style: PromptStyle | None, registry: Registry, folder: Path, tell: Callable[[str], None]
 ) -> AsyncIterator[Judging]:
     """What judges samples with `grader`, whose answers `style` may read: a model, or a pool of processes.
 
-    A judging model's replies are kept in `folder`. Processes start when there is something to judge.
+    A judging model's replies are kept in `folder`, and `tell` tells the user where its server is lost and found again.
+    Processes start when there is something to judge.
     """
     if isinstance(grader.part, ModelGrader):
-        async with open_model_judging(grader.part, grader.options, style, registry, folder) as judging:
+        async with open_model_judging(grader.part, grader.options, style, registry, folder, tell) as judging:
             yield judging
     else:
         await asyncio.to_thread(grader.part.check, grader.options)

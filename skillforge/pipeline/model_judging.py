@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,7 +14,7 @@ from skillforge.parts.grader import ModelGrader, ModelGraderOptions, Question, S
 from skillforge.parts.prompt import PromptStyle
 from skillforge.parts.sample import Sample
 from skillforge.pipeline.asked_model import JUDGE, AskedModel, find_asked_model
-from skillforge.pipeline.asking import Asker, NoReply
+from skillforge.pipeline.asking import Asker, NoReply, Reply
 from skillforge.pipeline.grading_pool import GradingPool
 from skillforge.pipeline.grading_process import Judge as GradingJudge
 from skillforge.registry import Registry
@@ -31,12 +31,20 @@ def find_judge(options: ModelGraderOptions, registry: Registry) -> AskedModel:
 
 @contextlib.asynccontextmanager
 async def open_model_judging(
-    grader: ModelGrader, options: ModelGraderOptions, style: PromptStyle | None, registry: Registry, folder: Path
+    grader: ModelGrader,
+    options: ModelGraderOptions,
+    style: PromptStyle | None,
+    registry: Registry,
+    folder: Path,
+    tell: Callable[[str], None],
 ) -> AsyncIterator[ModelJudging]:
-    """What judges by asking the model that `options` name; its replies are kept in `folder`."""
+    """What judges by asking the model that `options` name; its replies are kept in `folder`.
+
+    `tell` tells the user where its server is lost and found again.
+    """
     async with (
         GradingPool(GradingJudge(grader, options, None), size=1) as grouping,
-        Asker(find_judge(options, registry), folder / JUDGE_CACHE) as asker,
+        Asker(find_judge(options, registry), folder / JUDGE_CACHE, tell) as asker,
     ):
         yield ModelJudging(grader, options, style, asker, grouping)
 
@@ -107,14 +115,22 @@ class ModelJudging:
             replies = await asyncio.gather(*(self._asker.ask(question, number) for question in asked))
         except NoReply as error:
             return Verdict(state="error", reason=f"the judge gave no reply: {error}")
-        if any(reply.finish_reason == "length" for reply in replies):
-            limit = f"at {self._options.max_tokens} tokens; raise grader.max_tokens"
-            return Verdict(state="error", reason=f"judge's reply could not be parsed: it was cut off {limit}")
+        cut = next((reply for reply in replies if reply.finish_reason == "length"), None)
+        if cut is not None:
+            reason = f"judge's reply could not be parsed: it was cut off {self._where(cut)}"
+            return Verdict(state="error", reason=reason)
         texts = [reply.text for reply in replies]
         try:
             return self._grader.conclude(sample.problem, sample.transcript, self._options, answer, texts)
         except Exception as error:
             return self._fault(error)
+
+    def _where(self, cut: Reply) -> str:
+        """Where a reply ended that is cut off, and what to do."""
+        limit, written = self._options.max_tokens, cut.completion_tokens
+        if written is not None and written < limit:
+            return f"after {written} tokens, where the judge's context was full"
+        return f"at {limit} tokens; raise grader.max_tokens"
 
     def _fault(self, error: Exception) -> Verdict:
         reason = f"the grader '{self._grader.name}' raised {type(error).__name__}: {one_line(str(error))}"

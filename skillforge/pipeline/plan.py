@@ -223,7 +223,7 @@ class Plan:
     def able_target(self, found: frozenset[str] | None) -> frozenset[str]:
         """What can be asked where requests go, of which `found` is known. Raises UsageError where that is too little."""
         able = self._able if found is None else found
-        refuse_lacking(self.needs - able, f"the model '{self.model.name}', where it is served,", self.backend.part.name)
+        refuse_lacking(self.needs - able, f"the server of the model '{self.model.name}'", self.backend.part.name)
         return able
 
     # Checking -----------------------------------------------------------------------------------------------------

@@ -26,6 +26,8 @@ KINDS_WITH_OPTIONS = ("benchmark", "prompt", "grader", "backend", "sandbox", "vo
 PREFERRED_SANDBOX = "local"
 """The sandbox that is used where none is named, if it is installed."""
 
+NAME_A_MODEL = "give --model NAME, --model FOLDER, or --base-url URL with --model NAME"
+
 DEFAULT_MAX_TOKENS = 1024
 DEFAULT_MAX_TOKENS_WITH_CODE = 4096
 DEFAULT_TEMPERATURE_OF_REPEATS = 0.7
@@ -82,13 +84,16 @@ def refuse_strange_kinds(settings: EvalSettings) -> None:
             raise UsageError(f"unknown part '{kind}' in option '{kind}.…'", closest(kind, KINDS_WITH_OPTIONS))
 
 
-def find_model(name: str | None, base_url: str | None, registry: Registry) -> tuple[ModelRef, Model | None]:
+def find_model(
+    name: str | None, base_url: str | None, registry: Registry, unnamed: str = NAME_A_MODEL
+) -> tuple[ModelRef, Model | None]:
     """The model as backends are told of it, and its part where a package brings it.
 
     `name` is that of an installed one, one of its hub ids, a folder or file, any other hub id, or what a server calls it.
+    `unnamed` is what to do where there is none, and none can be meant.
     """
     if name is None:
-        part: Any = _embedded_model(base_url, registry)
+        part: Any = _embedded_model(base_url, registry, unnamed)
     elif any(name in (entry.name, entry.id) for entry in registry.entries("model")):
         part = registry.get("model", name)
     else:
@@ -101,12 +106,12 @@ def find_model(name: str | None, base_url: str | None, registry: Registry) -> tu
     return ModelRef(name, name), None
 
 
-def _embedded_model(base_url: str | None, registry: Registry) -> Model:
+def _embedded_model(base_url: str | None, registry: Registry, unnamed: str) -> Model:
     if base_url is not None:
         raise UsageError("--base-url is set, but no model", "name one that the server has with --model")
     found = [part for part in registry.all_parts("model") if isinstance(part, Model) and part.embedded]
     if len(found) != 1:
-        raise UsageError("no model is named", "give --model NAME, --model FOLDER, or --base-url URL with --model NAME")
+        raise UsageError("no model is named", unnamed)
     return found[0]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import resource
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from skillforge.rollout.limiter import Limiter
 from skillforge.rollout.single_turn import single_turn
 from skillforge.rollout.spread import Spread
 from skillforge.rollout.tool_loop import tool_loop
+from skillforge.server import starts_told
 
 YOUNG_OBJECTS = 50_000
 """Objects after which cycles are looked for among the youngest. Python's own 700 takes a quarter of an evaluation's CPU."""
@@ -37,10 +38,20 @@ class Rollouts:
     """Makes the samples of a plan."""
 
     def __init__(
-        self, plan: Plan, dispatcher: Dispatcher, limiter: Limiter, pool: SandboxPool | None, streams: bool
+        self,
+        plan: Plan,
+        dispatcher: Dispatcher,
+        limiter: Limiter,
+        pool: SandboxPool | None,
+        *,
+        streams: bool,
+        versions: Mapping[str, str],
     ) -> None:
         self.limiter = limiter
         """How many samples are to be made at once."""
+
+        self.versions = versions
+        """Name -> version of the software that generates."""
 
         self._plan = plan
         self._dispatcher = dispatcher
@@ -69,7 +80,7 @@ class Rollouts:
 async def open_rollouts(plan: Plan, tell: Callable[[str], None]) -> AsyncIterator[Rollouts]:
     """Connect to the model of `plan`, or load it, and start the sandbox that its code needs.
 
-    `tell` tells the user of servers that are lost and found again, and what the cache was good for.
+    `tell` tells the user of servers that are started, lost and found again, and what the cache was good for.
 
     Raises BackendUnusable and SandboxUnusable before anything is asked.
     """
@@ -85,11 +96,12 @@ async def open_rollouts(plan: Plan, tell: Callable[[str], None]) -> AsyncIterato
         client = await stack.enter_async_context(_open_client(plan, tell))
         await client.check()
         streams = "stream" in plan.able_target(client.capabilities())
+        versions = await client.versions()
         if store is not None:
             client = await stack.enter_async_context(_open_cache(client, plan, store, tell))
         limiter = Limiter(plan.settings.concurrency or client.default_concurrency)
         dispatcher = Dispatcher(client, limiter, plan.settings.retries, plan.settings.patience, tell)
-        yield Rollouts(plan, dispatcher, limiter, pool, streams)
+        yield Rollouts(plan, dispatcher, limiter, pool, streams=streams, versions=versions)
 
 
 @contextlib.asynccontextmanager
@@ -98,7 +110,8 @@ async def _open_client(plan: Plan, tell: Callable[[str], None]) -> AsyncIterator
     backend: Backend = plan.backend.part
     async with contextlib.AsyncExitStack() as stack:
         opening = (backend.open(target, plan.backend.options) for target in plan.targets)
-        clients = [await stack.enter_async_context(opened) for opened in opening]
+        with starts_told(tell):
+            clients = [await stack.enter_async_context(opened) for opened in opening]
         if len(clients) == 1:
             yield clients[0]
         else:

@@ -27,14 +27,19 @@ TOKENS = 16
 MODELS_SHOWN = 8
 
 
-async def check_server(backend: Chosen, url: str, model: str | None) -> AsyncIterator[Finding]:
+def check_server(backend: Chosen, url: str, model: str | None) -> AsyncIterator[Finding]:
     """What is found of the server at `url`, each as soon as it is; `model` is the first that it has where it is None.
 
-    Raises UsageError where the backend asks no servers.
+    Raises UsageError, at once, where the backend asks no servers.
     """
     part: Backend = backend.part
     if part.default_for == "weights":
         raise UsageError(f"the backend '{part.name}' loads weights and asks no server", "choose another --backend")
+    return _check_server(backend, url, model)
+
+
+async def _check_server(backend: Chosen, url: str, model: str | None) -> AsyncIterator[Finding]:
+    part: Backend = backend.part
     try:
         async with asyncio.timeout(STEP_LIMIT), part.open(_target(model or "", url), backend.options) as client:
             names = await client.models()
@@ -42,20 +47,20 @@ async def check_server(backend: Chosen, url: str, model: str | None) -> AsyncIte
     except (SkillForgeError, TimeoutError) as error:
         yield _failed("server", error)
         return
-    if ready:
-        yield Finding("server", "ok", f"takes requests{_with_key(backend)}")
-    else:
+    if not ready:
         yield Finding("server", "missing", "is there, and takes no requests", "wait until it has loaded its model")
+        return
+    yield Finding("server", "ok", f"answers{_with_key(backend)}")
     yield _told_models(names, model)
     model = model or next(iter(names), None)
-    if model is not None and ready:
+    if model is not None:
         async with part.open(_target(model, url), backend.options) as client:
-            async for finding in _check_model(client, part.capabilities(backend.options), model):
+            async for finding in _check_model(client, part.capabilities(backend.options), model, listed=bool(names)):
                 yield finding
 
 
-async def _check_model(client: Client, able: frozenset[str], model: str) -> AsyncIterator[Finding]:
-    """What is found of one model."""
+async def _check_model(client: Client, able: frozenset[str], model: str, *, listed: bool) -> AsyncIterator[Finding]:
+    """What is found of one model; `listed`: the server tells which ones it has."""
     try:
         async with asyncio.timeout(STEP_LIMIT):
             await client.check()
@@ -63,11 +68,12 @@ async def _check_model(client: Client, able: frozenset[str], model: str) -> Asyn
     except (SkillForgeError, TimeoutError) as error:
         yield _failed("model", error)
         return
-    yield Finding("model", "ok", one_line(model))
+    yield Finding("model", "ok", one_line(model) if listed else f"{one_line(model)}, as you name it")
     yield Finding("context", "ok", f"{length:,} tokens" if length else "the server does not tell it")
     there = client.capabilities()
     has = able if there is None else able & there
-    yield Finding("capabilities", "ok", ", ".join(sorted(has)))
+    of_whom = " (the backend's; the server does not tell its own)" if there is None else ""
+    yield Finding("capabilities", "ok", ", ".join(sorted(has)) + of_whom)
     if lacking := able - has:
         detail = f"not here, though the backend has them: {', '.join(sorted(lacking))}"
         yield Finding("capabilities", "weak", detail, "runs that ask for them are refused")
@@ -86,7 +92,7 @@ async def _ask(client: Client, able: frozenset[str], form: str) -> Finding:
         async with asyncio.timeout(STEP_LIMIT):
             completion = await client.complete(Request(prompt, sampling))
     except (SkillForgeError, TimeoutError) as error:
-        return _failed(form, error)
+        return _failed(form, error, "see whether --backend and --model fit this server")
     seconds = time.monotonic() - began
     tokens = "" if completion.completion_tokens is None else f"{completion.completion_tokens} tokens "
     text = one_line(completion.text or completion.reasoning or "", 60)
@@ -120,13 +126,15 @@ def _with_key(backend: Chosen) -> str:
 
 def _told_models(names: Sequence[str], wanted: str | None) -> Finding:
     if not names:
-        told = "the server does not tell them"
-        return Finding("models", "ok", told) if wanted else Finding("models", "weak", told, "name one with --model")
+        state: Literal["ok", "weak"] = "ok" if wanted else "weak"
+        fix = "name one with --model, or correct the path in --base-url"
+        return Finding("models", state, "the server does not tell them", fix)
     more = f", … ({len(names) - MODELS_SHOWN} more)" if len(names) > MODELS_SHOWN else ""
     return Finding("models", "ok", ", ".join(one_line(name, 100) for name in names[:MODELS_SHOWN]) + more)
 
 
-def _failed(name: str, error: SkillForgeError | TimeoutError) -> Finding:
+def _failed(name: str, error: SkillForgeError | TimeoutError, otherwise: str = "") -> Finding:
+    """What is wrong, and what to do: as the error says, or `otherwise`."""
     if isinstance(error, TimeoutError):
         return Finding(name, "missing", f"no answer within {STEP_LIMIT:g} s", "see what else it has to do")
-    return Finding(name, "missing", getattr(error, "what", str(error)), getattr(error, "fix", None) or "")
+    return Finding(name, "missing", getattr(error, "what", str(error)), getattr(error, "fix", None) or otherwise)

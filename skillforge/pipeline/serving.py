@@ -18,7 +18,8 @@ from skillforge.parts.model import ModelRef
 from skillforge.pipeline.interrupts import run_interruptibly
 from skillforge.pipeline.resolve import Chosen, backend_for, choose_part, find_model
 from skillforge.registry import Registry
-from skillforge.server import require_free, running
+from skillforge.server import running
+from skillforge.server_command import require_free
 
 ASK_LIMIT = 10.0
 """Seconds that a server which is ready may take to tell about its model."""
@@ -56,7 +57,7 @@ def plan_serving(
     model: str | None, backend: str | None, values: Mapping[str, Any], host: str, port: int, registry: Registry
 ) -> Serving:
     """Find model and backend as an evaluation does. Raises UsageError for all that can be known before a start."""
-    ref, part = find_model(model, None, registry)
+    ref, part = find_model(model, None, registry, unnamed="give --model NAME or --model FOLDER")
     chosen = backend_for(backend, None, values, part, registry)
     server: Server = chosen.part.server(Target(ref), chosen.options, host, port)
     require_free(host, port)

@@ -131,14 +131,14 @@ def stored(settings: EvalSettings) -> dict[str, Any]:
 
 def addresses(base_url: str | None) -> tuple[str, ...]:
     """Those that `base_url` lists, each once. Raises UsageError for what is no address."""
-    urls = dict.fromkeys(url.strip() for url in base_url.split(",")) if base_url is not None else {}
-    for url in urls:
-        check_address(url)
-    return tuple(urls)
+    urls = [url.strip() for url in base_url.split(",")] if base_url is not None else []
+    for number, url in enumerate(urls, start=1):
+        check_address(url, f"address {number} of {len(urls)} in --base-url" if len(urls) > 1 else "--base-url")
+    return tuple(dict.fromkeys(urls))
 
 
-def check_address(url: str) -> None:
-    """Raises UsageError for what is no address. The text is not repeated: it may hold a password."""
+def check_address(url: str, name: str = "--base-url") -> None:
+    """Raises UsageError for what is no address, called `name`. The text is not repeated: it may hold a password."""
     from urllib.parse import urlsplit
 
     try:
@@ -147,7 +147,8 @@ def check_address(url: str) -> None:
     except ValueError:
         valid = False
     if not valid:
-        raise UsageError("--base-url is not an address", "write it like http://localhost:8000/v1")
+        what = "is not an address" if url else "is empty"
+        raise UsageError(f"{name} {what}", "write it like http://localhost:8000/v1")
 
 
 def without_credentials(url: str | None) -> str | None:

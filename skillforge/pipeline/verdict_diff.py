@@ -109,7 +109,7 @@ def diff_anew(
 
     async def work() -> None:
         async with (
-            open_judging(judges.grader, judges.style, registry, path) as judging,
+            open_judging(judges.grader, judges.style, registry, path, observer.note) as judging,
             contextlib.aclosing(in_order(run.samples(), judging.judge)) as judged,
         ):
             async for sample, verdict in judged:

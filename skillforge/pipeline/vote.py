@@ -143,8 +143,8 @@ async def _all_votes(
         return await voting.vote(judged[0][0].problem, judged)
 
     async with (
-        open_judging(judges.grader, judges.style, registry, run.path) as judging,
-        open_voting(voter, judging, registry, run.path) as voting,
+        open_judging(judges.grader, judges.style, registry, run.path, observer.note) as judging,
+        open_voting(voter, judging, registry, run.path, observer.note) as voting,
         contextlib.aclosing(in_order(electorate.by_problem(), held, WINDOW)) as votes,
     ):
         async for judged, row in votes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,10 +33,15 @@ def find_chooser(options: ModelGraderOptions, registry: Registry) -> AskedModel:
 
 
 @contextlib.asynccontextmanager
-async def open_voting(voter: Chosen, judging: Judging, registry: Registry, folder: Path) -> AsyncIterator[Voting]:
-    """What votes with `voter`, in the classes of equal answers of `judging`. A voter's model has its replies in `folder`."""
+async def open_voting(
+    voter: Chosen, judging: Judging, registry: Registry, folder: Path, tell: Callable[[str], None]
+) -> AsyncIterator[Voting]:
+    """What votes with `voter`, in the classes of equal answers of `judging`.
+
+    A voter's model has its replies in `folder`, and `tell` tells the user where its server is lost and found again.
+    """
     if isinstance(voter.part, ModelVoter):
-        async with Asker(find_chooser(voter.options, registry), folder / VOTER_CACHE) as asker:
+        async with Asker(find_chooser(voter.options, registry), folder / VOTER_CACHE, tell) as asker:
             yield Voting(voter, judging, asker)
     else:
         yield Voting(voter, judging)

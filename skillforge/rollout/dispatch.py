@@ -20,7 +20,8 @@ BACKOFF_FIRST = 0.1
 BACKOFF_MOST = 30.0
 RETRY_AFTER_MOST = 300.0
 UNUSABLE_IN_A_ROW = 10
-"""So many requests answered "wrong key" or "no such model", with no success between, are no longer the fault of single ones."""
+"""So many requests answered "wrong key" or "no such model", with no success between, are no longer the fault of single ones,
+even where the client itself finds nothing wrong."""
 
 SPARED_MOST = 10
 """Tries of one request that are not counted, because the server was lost, or turned it away while it answered others.
@@ -61,7 +62,10 @@ class Dispatcher:
         self._retries = retries
         self._outages = Outages(client, patience, tell)
         self._last_success = float("-inf")
+        self._answered: Request | None = None
+        """The last request that was answered."""
         self._unusable = 0
+        self._looking = asyncio.Lock()
 
     async def complete(self, request: Request, draft: Draft | None = None) -> Answer:
         """One completion, tried up to `retries` times more, and a few times that are not counted; see SPARED_MOST.
@@ -104,7 +108,7 @@ class Dispatcher:
             else:
                 if completion.cached:
                     return Answer(completion, None, attempt - 1)
-                self._last_success, self._unusable = time.monotonic(), 0
+                self._last_success, self._answered, self._unusable = time.monotonic(), request, 0
                 self._limiter.succeeded()
                 return Answer(completion, self._last_success - sent, attempt)
 
@@ -115,18 +119,22 @@ class Dispatcher:
     async def _unusable_or_given_up(self, error: BackendUnusable, attempts: int) -> Exception:
         """What no request survives ends the run; beside requests that succeed, it is this request's own fault."""
         self._unusable += 1
-        if self._last_success < 0 or self._unusable >= UNUSABLE_IN_A_ROW or await self._is_unusable():
+        if self._answered is None or self._unusable >= UNUSABLE_IN_A_ROW or await self._is_unusable(self._answered):
             return error
         return GaveUp(str(error), attempts)
 
-    async def _is_unusable(self) -> bool:
-        """Whether the client itself finds that no request can succeed, such as where a key has expired."""
+    async def _is_unusable(self, answered: Request) -> bool:
+        """Whether no request can succeed any more, such as where a key has expired: the client finds it out, or it shows when
+        one that was `answered` is asked again, for a single token."""
+        sampling = msgspec.structs.replace(answered.sampling, max_tokens=1)
         try:
-            async with asyncio.timeout(READY_SECONDS):
+            # One look at a time: the first that finds it out ends the run.
+            async with self._looking, asyncio.timeout(READY_SECONDS):
                 await self._client.check()
+                await self._client.complete(msgspec.structs.replace(answered, sampling=sampling))
         except BackendUnusable:
             return True
-        except (SkillForgeError, TimeoutError):
+        except Exception:  # whatever else: a fault of these requests
             pass
         return False
 

@@ -32,6 +32,7 @@ async def single_turn(
         prompt_tokens=completion.prompt_tokens,
         completion_tokens=completion.completion_tokens,
         logprobs=completion.logprobs,
+        prompt_logprobs=completion.prompt_logprobs,
         token_ids=turn_ids(completion),
         latency=answer.latency and round(answer.latency, 6),
         attempts=answer.attempts,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -78,6 +78,12 @@ class Spread(Client):
         """The least of them."""
         told = [await server.client.context_length() for server in self._working]
         return min((length for length in told if length is not None), default=None)
+
+    async def versions(self) -> Mapping[str, str]:
+        """Those of all of them; where they differ, each."""
+        told = [await server.client.versions() for server in self._working]
+        names = dict.fromkeys(name for versions in told for name in versions)
+        return {name: ", ".join(dict.fromkeys(found[name] for found in told if name in found)) for name in names}
 
     # Requests -----------------------------------------------------------------------------------------------------
 

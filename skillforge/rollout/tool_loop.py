@@ -119,6 +119,8 @@ class _Rollout:
     async def _ask(self, room: int | None) -> Answer:
         """The next turn. Raises ContextOverflow, GaveUp."""
         sampling = msgspec.structs.replace(self._first.sampling, max_tokens=room)
+        if self._turns:
+            sampling = msgspec.structs.replace(sampling, prompt_logprobs=None)
         seed = later_seed(self._job.seed, self._turns)
         prompt = self._talk.next_prompt()
         request = msgspec.structs.replace(self._first, prompt=prompt, sampling=sampling, seed=seed)
@@ -176,6 +178,7 @@ class _Spent:
         self._counted = True
         self._latency: float | None = None
         self._logprobs: list[dict[str, object]] | None = None
+        self._prompt_logprobs: list[dict[str, object]] | None = None
         self._token_ids: tuple[TurnIds, ...] = ()
 
     def add(self, answer: Answer) -> None:
@@ -188,6 +191,7 @@ class _Spent:
         self._prompt_tokens += completion.prompt_tokens or 0
         if completion.logprobs is not None:
             self._logprobs = (self._logprobs or []) + completion.logprobs
+        self._prompt_logprobs = self._prompt_logprobs or completion.prompt_logprobs
         self._token_ids += turn_ids(completion)
 
     def facts(self) -> dict[str, Any]:
@@ -195,6 +199,7 @@ class _Spent:
             "prompt_tokens": self._prompt_tokens if self._counted else None,
             "completion_tokens": self.completion_tokens if self._counted else None,
             "logprobs": self._logprobs,
+            "prompt_logprobs": self._prompt_logprobs,
             "token_ids": self._token_ids,
             "latency": self._latency and round(self._latency, 6),
             "attempts": self.attempts,

@@ -47,6 +47,9 @@ class Manifest(msgspec.Struct, kw_only=True):
     plugins: dict[str, str] = {}
     """Id of each part -> version of its package."""
 
+    generated_by: list[dict[str, str]] = []
+    """Name -> version of the software that generated, as far as it was told; a further one where a resumed run met others."""
+
     skillforge: str = __version__
     python: str = platform.python_version()
     platform: str = platform.platform()
