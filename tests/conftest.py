@@ -10,6 +10,17 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent / "support"))
 
+LONGEST = ["attacks", "vllm", "triton", "docker", "transformers", "nemo"]
+"""Groups of tests that take up to minutes, each in one process: they begin first, so that none is left for the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def turn(item: pytest.Item) -> int:
+        group = item.get_closest_marker("xdist_group")
+        return LONGEST.index(group.args[0]) if group and group.args[0] in LONGEST else len(LONGEST)
+
+    items.sort(key=turn)
+
 
 @pytest.fixture(scope="session")
 def scripted_site(tmp_path_factory: pytest.TempPathFactory) -> Path:

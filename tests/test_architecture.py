@@ -17,7 +17,7 @@ PLUGINS = CORE.parent / "plugins"
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "supervisor", "text"),
     ("parts",),
-    ("child", "data", "hookspecs", "kinds", "options", "server"),
+    ("child", "data", "hookspecs", "kinds", "options", "server", "server_command"),
     ("registry",),
     ("rollout", "runs", "metrics", "cache"),
     ("pipeline", "probe"),

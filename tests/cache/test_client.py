@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ RICH = Completion(
     token_ids=(4, 5),
     first_token=0.25,
     logprobs=[{"token": "√", "logprob": -0.5, "top": {"√": -0.5}}],
+    prompt_logprobs=[{"token": "is", "logprob": -1.5, "top": {}}],
 )
 
 
@@ -66,6 +67,9 @@ class Scripted(Client):
 
     async def models(self) -> Sequence[str]:
         return ("m",)
+
+    async def versions(self) -> Mapping[str, str]:
+        return {"engine": "1.0"}
 
     async def context_length(self) -> int | None:
         return 512
@@ -294,9 +298,9 @@ def test_all_else_is_the_inner_client(tmp_path: Path) -> None:
             async with caching(inner, store, origin, lambda text: None) as client:
                 await client.check()
                 asked = (await client.ready(), await client.models(), await client.context_length())
-                return (client.default_concurrency, client.capabilities(), *asked)
+                return (client.default_concurrency, client.capabilities(), *asked, await client.versions())
 
-    assert asyncio.run(look()) == (7, frozenset({"chat"}), False, ("m",), 512)
+    assert asyncio.run(look()) == (7, frozenset({"chat"}), False, ("m",), 512, {"engine": "1.0"})
     assert inner.checked
 
 

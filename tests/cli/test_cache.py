@@ -255,7 +255,7 @@ def test_stats_tell_what_is_there(run: Runs) -> None:
     assert (origin["model"], origin["backend"]) == ("scripted-model", "skillforge-scripted:scripted")
     assert origin["oldest"] <= origin["newest"] <= time.time()
     shown = skillforge("cache", "stats", "--cache", "cache").out
-    assert "cache: 36 completions" in shown and "used 24 times" in shown and "scripted-model" in shown
+    assert "cache: 36 completions, " in shown and " on disk, used 24 times" in shown and "scripted-model" in shown
 
 
 def clear(*options: object) -> str:
@@ -276,6 +276,7 @@ def test_clear_deletes_what_is_chosen(run: Runs) -> None:
     assert clear() == "12 completions deleted"
     assert DATABASE.stat().st_size < size
     assert run("-o", "backend.padding=2000") == 12
+    assert "used 0 times" in skillforge("cache", "stats", "--cache", "cache").out  # and no more as often as before
 
 
 def test_clear_asks_first(run: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,10 +284,14 @@ def test_clear_asks_first(run: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     run()
-    for answer, code, left in (("n\n", 130, 0), ("", 130, 0), ("y\n", 0, 12)):
+    for answer, code, told, left in (
+        ("n\n", 0, "0 completions deleted", 0),
+        ("", 2, "there is nobody to ask, so nothing was deleted; give --yes", 0),
+        ("y\n", 0, "12 completions deleted", 12),
+    ):
         monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
         ended = skillforge("cache", "clear", "--cache", "cache")
-        assert ended.code == code and "Delete 12 completions from cache?" in ended.out
+        assert ended.code == code and "Delete 12 completions from cache?" in ended.out and told in ended.out + ended.err
         assert run() == left
 
 

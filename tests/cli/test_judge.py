@@ -23,7 +23,10 @@ FENCED = re.compile(r"^(`{3,})\n(.*?)\n\1$", re.DOTALL | re.MULTILINE)
 
 
 class JudgeServer:
-    """Answers with what `reply` makes of the texts between fences; None closes the connection."""
+    """Answers with what `reply` makes of the texts between fences; None closes the connection.
+
+    It may be gone for a while, and comes back at the same address.
+    """
 
     def __init__(self, reply: Callable[[list[str]], str | None]) -> None:
         judge = self
@@ -57,20 +60,40 @@ class JudgeServer:
             def log_message(self, format: str, *arguments: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+        self._listen = lambda port: Server(("127.0.0.1", port), Handler)
+        self._server = self._listen(0)
+        self._port = self._server.server_address[1]
+        self.address = f"http://127.0.0.1:{self._port}/v1"
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[JudgeServer]:
-        thread = threading.Thread(target=self._server.serve_forever)
-        thread.start()
+        self._start()
         try:
             yield self
         finally:
-            self._server.shutdown()
-            thread.join()
-            self._server.server_close()
+            self._stop()
+
+    def leave(self, seconds: float) -> None:
+        """Be gone for so long, for all but those whose connections are open."""
+        self._stop()
+
+        def come_back() -> None:
+            self._server = self._listen(self._port)
+            self._start()
+
+        threading.Timer(seconds, come_back).start()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def _stop(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 @contextlib.contextmanager
@@ -172,6 +195,24 @@ def test_a_judge_that_goes_away_costs_verdicts_and_they_are_asked_for_later() ->
     assert states() == before and len(server.asked) == len(errors)
 
 
+def test_a_judge_whose_server_restarts_in_mid_run_costs_no_verdict() -> None:
+    plain_run()
+    before = states()
+
+    def leaving(texts: list[str]) -> str | None:
+        if len(server.asked) == 3:
+            server.leave(0.5)
+            return None
+        return by_value(texts)
+
+    with judge(leaving) as server:
+        told = " ".join(grade(server).err.split())
+    assert states() == before
+    assert re.search("the judge: [^;]+; waiting up to 10 min for the server to be back the judge: the server ans", told)
+    unanswered = server.asked.pop(2)
+    assert len(server.asked) == len(set(map(tuple, server.asked))) and unanswered in server.asked
+
+
 def test_an_evaluation_whose_judge_goes_away_keeps_its_samples_and_resumes() -> None:
     plain_run("plain")
     asked = 0
@@ -251,3 +292,14 @@ def test_what_cannot_work_is_refused_before_anything_is_asked_or_stored() -> Non
         before = Path("run/verdicts.jsonl").read_bytes()
         ended = skillforge("grade", "run", "--grader", "judge", *more)
         assert ended.code == 1 and Path("run/verdicts.jsonl").read_bytes() == before
+
+
+def test_a_judge_whose_engine_is_started_tells_so() -> None:
+    plain_run()
+    ended = skillforge(
+        "grade", "run", "--grader", "judge", "-o", "grader.model=wise", "-o", "grader.backend=scripted",
+        "-o", "grader.backend_options=log=engine.log",
+    )  # fmt: skip
+    told = " ".join(ended.err.split())
+    assert "the judge: starting the engine; its output is in engine.log" in told
+    assert re.search(r"the judge: the engine is ready after \d+ s", told)

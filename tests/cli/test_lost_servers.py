@@ -92,10 +92,19 @@ def test_a_server_that_starts_again_in_mid_run_costs_nothing(scripted: dict[str,
 
 
 @pytest.mark.usefixtures("scripted")
-@pytest.mark.parametrize("address", ["http://127.0.0.1:1/v1,", "http://127.0.0.1:1/v1,me:hunter2@host", ","])
-def test_each_address_of_a_list_is_checked(address: str) -> None:
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("http://127.0.0.1:1/v1,", "address 2 of 2 in --base-url is empty"),
+        ("http://127.0.0.1:1/v1,me:hunter2@host", "address 2 of 2 in --base-url is not an address"),
+        ("nohost,http://127.0.0.1:1/v1,http://127.0.0.1:1/v1", "address 1 of 3 in --base-url is not an address"),
+        (",", "address 1 of 2 in --base-url is empty"),
+        ("", "--base-url is empty"),
+    ],
+)
+def test_each_address_of_a_list_is_checked(address: str, told: str) -> None:
     ended = skillforge("eval", "--benchmark", "scripted-sums", "--base-url", address, "--model", "m")
-    assert ended.code == 2 and "--base-url is not an address; write it like http://localhost:8000/v1" in ended.err
+    assert ended.code == 2 and f"Error: {told}; write it like http://localhost:8000/v1" in ended.err
     assert "hunter2" not in ended.err
 
 

@@ -17,13 +17,17 @@ from pathlib import Path
 import pytest
 from command_line import Ended, separately
 
-from skillforge.server import free_port, require_free
+from skillforge.errors import UsageError
+from skillforge.parts.part import Part
+from skillforge.pipeline.serving import plan_serving
+from skillforge.registry import Registry
+from skillforge.server_command import free_port, require_free
 
 PLUGIN = '''
 import os
 import sys
 from skillforge import Backend, BackendUnusable, Client, Completion, PartOptions, Server, UsageError, hookimpl
-from skillforge.server import url_of, weights_of
+from skillforge.server_command import url_of, weights_of
 SKILLFORGE_CONTRACT = 1
 
 SERVER = """
@@ -258,6 +262,16 @@ def test_what_cannot_be_started_is_one_line(
     ended = separately("serve", *arguments, cwd=tmp_path, env=environment)
     assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1), ended.err
     assert ended.err.startswith("Error: ") and told in ended.err
+
+
+def test_without_a_model_only_what_serve_takes_is_advised() -> None:
+    class NoModels(Registry):
+        def all_parts(self, kind: str) -> Iterator[Part]:
+            return iter(())
+
+    with pytest.raises(UsageError) as caught:
+        plan_serving(None, None, {}, "127.0.0.1", 8000, NoModels())
+    assert str(caught.value) == "no model is named; give --model NAME or --model FOLDER"
 
 
 def test_a_port_in_use_is_one_line_before_anything_starts(environment: dict[str, str], tmp_path: Path) -> None:

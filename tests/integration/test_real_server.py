@@ -10,25 +10,26 @@ from typing import Any
 
 import pytest
 from byte_model import make_byte_model
-from transformers_server import transformers_server
+from transformers_server import TransformersServer, transformers_server
 
-from skillforge import Message, ModelRef, Request, Sampling, Target
+from skillforge import BackendUnusable, Message, ModelRef, Request, Sampling, Target
 from skillforge.pipeline.evaluate import evaluate
 from skillforge.pipeline.observer import Silent
 from skillforge.pipeline.plan import Plan
 from skillforge.pipeline.settings import EvalSettings
 from skillforge.registry import default_registry
 from skillforge.runs.directory import RunDirectory
-from skillforge.testing import ContractBroken, check_backend
+from skillforge.testing import check_backend
 from skillforge_openai import OpenAIBackend, OpenAIOptions
 from skillforge_tiny import WEIGHTS
 
+pytestmark = pytest.mark.xdist_group("transformers")
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+
+@pytest.fixture
+def server(transformers: TransformersServer) -> str:
     """The address of a server that has the embedded model."""
-    with transformers_server(WEIGHTS, tmp_path_factory.mktemp("server") / "log") as server:
-        yield f"{server.root}/v1"
+    return f"{transformers.root}/v1"
 
 
 def _texts(settings: EvalSettings, path: Path) -> dict[str, str]:
@@ -86,19 +87,19 @@ def byte_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 
 @pytest.mark.parametrize("api", ["chat", "responses"])
-def test_a_real_server_keeps_the_contract_but_for_what_it_passes_over(
-    byte_model: Target, api: str, record_property: Any
-) -> None:
-    with pytest.raises(ContractBroken) as caught:
-        check_backend(OpenAIBackend(), options={"api": api}, target=byte_model)
-    results = caught.value.results
-    broken = {result.name for result in results if not result.ok}
-    assert broken == {"logprobs", "alternatives"}
-    told = {
-        each.name: "the backend is not capable of it on this server" if not each.ok else each.detail or None
-        for each in results
-    }
+def test_a_real_server_keeps_the_contract(byte_model: Target, api: str, record_property: Any) -> None:
+    results = check_backend(OpenAIBackend(), options={"api": api}, target=byte_model)
+    told = {each.name: each.detail or None for each in results}
     record_property(f"backend: transformers serve, {api}", json.dumps(told))
+    assert "is not capable of logprobs" in (told["logprobs"] or "")
+
+
+def test_a_run_that_needs_what_a_real_server_passes_over_ends_at_once(server: str, tmp_path: Path) -> None:
+    settings = EvalSettings(
+        benchmark="forge-arith", limit=5, max_tokens=96, prompt="tiny", base_url=server, model=str(WEIGHTS), logprobs=0
+    )
+    with pytest.raises(BackendUnusable, match="answers as if --logprobs had not been asked for"):
+        _texts(settings, tmp_path / "run")
 
 
 @pytest.mark.parametrize("options", [{}, RESPONSES], ids=["chat", "responses"])

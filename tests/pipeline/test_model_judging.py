@@ -6,11 +6,15 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import pytest
+from aiohttp import web
 from msgspec import Meta
 
 from skillforge import (
@@ -18,6 +22,7 @@ from skillforge import (
     BackendUnusable,
     Client,
     Completion,
+    ContextOverflow,
     Message,
     ModelRef,
     PartOptions,
@@ -85,11 +90,13 @@ class Judge(Backend, Client):
         self.opened = 0
         self.most = self.open_now = 0
         self.complaint: str | None = None
+        self.able = frozenset({"chat", "temperature", "max_tokens", "seed"})
         self._answer = answer
         self._finish_reason = finish_reason
 
-    def capabilities(self, options: Any) -> frozenset[str]:
-        return frozenset({"chat", "temperature", "max_tokens", "seed"})
+    def capabilities(self, options: Any = None) -> frozenset[str]:
+        """Of the backend and, without options, of the client."""
+        return self.able
 
     @contextlib.asynccontextmanager
     async def open(self, target: Target, options: Any) -> AsyncIterator[Client]:
@@ -109,7 +116,7 @@ class Judge(Backend, Client):
         try:
             for _ in range(5):
                 await asyncio.sleep(0)
-            return Completion(text=self._answer(request), finish_reason=self._finish_reason, completion_tokens=3)
+            return Completion(text=self._answer(request), finish_reason=self._finish_reason, completion_tokens=7)
         finally:
             self.open_now -= 1
 
@@ -137,10 +144,11 @@ def judged(
         seeded=given.votes > 1,
         concurrency=concurrency,
         retries=retries,
+        patience=0.0,
     )
 
     async def judge() -> list[Any]:
-        async with Asker(model, Path("cache.jsonl")) as asker:
+        async with Asker(model, Path("cache.jsonl"), print) as asker:
             judging = ModelJudging(Doubting(), given, None, asker, None)  # type: ignore[arg-type]
             return await asyncio.gather(*(getattr(judging, method)(sample(text)) for text in texts))
 
@@ -197,6 +205,21 @@ def test_a_question_that_fails_costs_its_sample_alone() -> None:
     assert verdicts[0].reason == "the judge gave no reply: HTTP 400: too long"
 
 
+def test_a_question_with_less_room_for_its_reply_is_asked_for_less() -> None:
+    def answer(request: Request) -> str:
+        if "long" in request.prompt[0].content:
+            raise ContextOverflow("the prompt is too long", "shorten the prompt", room=0)
+        if request.sampling.max_tokens != 9:
+            raise ContextOverflow("too long", room=9)
+        return "no"
+
+    verdicts = judged(Judge(answer), "long", "short")
+    assert [verdict.state for verdict in verdicts] == ["error", "wrong"]
+    assert verdicts[0].reason == "the judge gave no reply: the prompt is too long; shorten the prompt"
+    (verdict,) = judged(Judge(answer, finish_reason="length"), "shorter")
+    assert verdict.reason.endswith("it was cut off after 7 tokens, where the judge's context was full")
+
+
 def test_what_can_pass_is_tried_again() -> None:
     left = [RequestFailed("HTTP 503", throttled=True, retry_after=0.0)]
 
@@ -229,6 +252,99 @@ def test_a_judge_that_is_lost_gives_errors_that_are_asked_again_later() -> None:
     assert {verdict.state for verdict in verdicts} == {"correct"} and len(judge.asked) == 17
 
 
+class LeavingServer:
+    """A server that says yes to as many questions as it is told, is gone then, and comes back where it was."""
+
+    def __init__(self, answers: int) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port: int = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{self._port}/v1"
+        self.answered: Counter[str] = Counter()
+        self._answers = answers
+        self._left: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        if self._left is not None:
+            await self._left
+        app = web.Application()
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/chat/completions", self._complete)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.01)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    async def _models(self, request: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": "wise"}]})
+
+    async def _complete(self, request: web.Request) -> web.Response:
+        question = (await request.json())["messages"][0]["content"]
+        if self.answered.total() == self._answers and (self._left is None or not self._left.done()):
+            self._left = self._left or asyncio.create_task(self.stop())
+            await asyncio.sleep(60)  # until it is cancelled, and the connection closed
+        self.answered[question] += 1
+        message = {"role": "assistant", "content": "yes"}
+        return web.json_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+
+
+def judged_by_a_server_that_leaves(questions: int, answers: int, back: bool, **options: Any) -> tuple[Any, ...]:
+    """The verdicts on so many samples, what the server answered, and what was told; it comes `back` once that is told."""
+    pytest.importorskip("skillforge_openai")
+    told: list[str] = []
+
+    async def judge() -> tuple[Any, ...]:
+        server = LeavingServer(answers)
+        waiting = asyncio.Event()
+
+        def tell(text: str) -> None:
+            told.append(text.replace(server.address, "ADDRESS"))
+            waiting.set()
+
+        await server.start()
+        given = ModelGraderOptions(model="wise", base_url=server.address, concurrency=3, retries=0, **options)
+        try:
+            async with Asker(find_judge(given, Registry()), Path("cache.jsonl"), tell) as asker:
+                judging = ModelJudging(Doubting(), given, None, asker, None)  # type: ignore[arg-type]
+                work = asyncio.gather(*(judging.judge(sample(f"{number}.")) for number in range(questions)))
+                if back:
+                    await asyncio.wait_for(waiting.wait(), 60)
+                    await server.start()
+                return await work, server.answered, told
+        finally:
+            await server.stop()
+
+    return asyncio.run(judge())
+
+
+def test_a_judge_whose_server_is_lost_is_waited_for() -> None:
+    verdicts, answered, told = judged_by_a_server_that_leaves(20, answers=5, back=True, patience=60)
+    assert [verdict.state for verdict in verdicts] == ["correct"] * 20
+    assert len(answered) == 20 and set(answered.values()) == {1}, "a question was answered twice"
+    lost, found = told
+    assert lost.startswith("the judge: ") and lost.endswith("; waiting up to 60 s for the server to be back")
+    assert found == "the judge: the server answers again"
+
+
+def test_a_judge_whose_server_stays_lost_gives_errors_that_are_asked_again_later() -> None:
+    verdicts, answered, told = judged_by_a_server_that_leaves(20, answers=5, back=False, patience=0.3)
+    assert Counter(verdict.state for verdict in verdicts) == {"correct": 5, "error": 15}
+    assert all(
+        verdict.reason.startswith("the judge gave no reply: ") and "nothing came back in 0.3 s" in verdict.reason
+        for verdict in verdicts
+        if verdict.state == "error"
+    )
+    assert len(told) == 1 and "waiting up to 0.3 s" in told[0]
+    replied = Path("cache.jsonl").read_text().splitlines()
+    assert len(replied) == answered.total() == 5
+
+
+def test_without_patience_a_lost_judge_is_not_waited_for() -> None:
+    verdicts, _, told = judged_by_a_server_that_leaves(6, answers=5, back=False, patience=0)
+    assert Counter(verdict.state for verdict in verdicts) == {"correct": 5, "error": 1} and told == []
+
+
 def test_a_judge_that_never_answered_ends_the_run() -> None:
     def gone(request: Request) -> str:
         raise BackendUnusable("no model 'm'", "name it with --model")
@@ -240,6 +356,45 @@ def test_a_judge_that_never_answered_ends_the_run() -> None:
     with pytest.raises(BackendUnusable, match=r"the judge: cannot reach it; correct -o grader.base_url"):
         judged(judge)  # before anything is asked
     assert not Path("cache.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("lacking", "error"),
+    [
+        ("chat", "takes no chat prompts; choose another -o grader.backend"),
+        ("max_tokens", "cannot do -o grader.max_tokens; choose another -o grader.backend"),
+        (
+            "temperature",
+            "cannot do -o grader.temperature; leave it out with -o grader.temperature=none, or choose another"
+            " -o grader.backend",
+        ),
+    ],
+)
+def test_what_the_open_model_lacks_is_refused_before_it_is_asked(lacking: str, error: str) -> None:
+    judge = Judge(yes)
+    judge.able -= {lacking}
+    with pytest.raises(UsageError) as caught:
+        judged(judge, "One.")
+    assert str(caught.value) == f"the judge: the server of the model 'm' {error}"
+    assert judge.asked == []
+
+
+def test_an_open_model_without_seeds_is_asked_for_votes_without_them() -> None:
+    judge = Judge(yes)
+    judge.able -= {"seed"}
+    assert judged(judge, "One.", votes=3, temperature=0.7)[0].state == "correct"
+    assert [request.seed for request in judge.asked] == [None] * 3
+
+
+def test_what_cannot_be_sent_is_told_with_the_judges_options() -> None:
+    def answer(request: Request) -> str:
+        raise UsageError("the model wants a limit", "set --max-tokens, or -o backend.limit=9; see --help")
+
+    with pytest.raises(UsageError) as caught:
+        judged(Judge(answer), "One.")
+    assert str(caught.value) == (
+        "the judge: the model wants a limit; set -o grader.max_tokens, or -o grader.backend_options=limit=9; see --help"
+    )
 
 
 def test_a_bug_in_the_grader_is_an_error_that_names_it() -> None:
@@ -291,9 +446,9 @@ def test_stopping_leaves_no_task_behind(caplog: pytest.LogCaptureFixture) -> Non
         endless.complete = lambda request: asyncio.Event().wait()  # type: ignore[method-assign,assignment,return-value]
         model = AskedModel(
             role=JUDGE, target=Target(ModelRef("m", "m")), backend=Chosen(endless, "test:talk", "1", TalkOptions()),
-            sampling=Sampling(), seeded=False, concurrency=1, retries=0,
+            sampling=Sampling(), seeded=False, concurrency=1, retries=0, patience=0.0,
         )  # fmt: skip
-        async with Asker(model, Path("cache.jsonl")) as asker:
+        async with Asker(model, Path("cache.jsonl"), print) as asker:
             judging = ModelJudging(Doubting(), ModelGraderOptions(model="m"), None, asker, None)  # type: ignore[arg-type]
             task = asyncio.gather(judging.judge(sample("One.")), judging.judge(sample("Two.")))
             await asyncio.sleep(0)
@@ -354,6 +509,18 @@ def test_what_cannot_work_is_refused_before_anything_starts(options: dict[str, A
     with pytest.raises(UsageError) as caught:
         find_judge(ModelGraderOptions(**{"model": "m", **options}), Registry())
     assert error in str(caught.value) and "hunter2" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("scripted")
+def test_what_the_judges_backend_lacks_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ModelGraderOptions(model="m", backend="scripted-narrow")
+    backend = find_judge(options, Registry()).backend.part
+    monkeypatch.setattr(type(backend), "capabilities", lambda self, options: frozenset({"chat", "max_tokens"}))
+    with pytest.raises(
+        UsageError, match=r"the judge: the backend 'scripted-narrow' cannot do -o grader\.temperature; "
+    ):
+        find_judge(options, Registry())
+    assert find_judge(msgspec.structs.replace(options, temperature=None), Registry()).sampling.temperature is None
 
 
 @pytest.mark.usefixtures("scripted")

@@ -24,6 +24,7 @@ from skillforge import (
     PartOptions,
     Problem,
     Request,
+    RequestFailed,
     RequestRefused,
     Sample,
     Sampling,
@@ -250,7 +251,7 @@ class Chooser(Backend, Client):
         self.asked: list[str] = []
         self._answer = answer
 
-    def capabilities(self, options: Any) -> frozenset[str]:
+    def capabilities(self, options: Any = None) -> frozenset[str]:
         return frozenset({"chat", "temperature", "max_tokens", "seed"})
 
     @contextlib.asynccontextmanager
@@ -264,7 +265,9 @@ class Chooser(Backend, Client):
         return Completion(text=self._answer(request), finish_reason="stop")
 
 
-def model_votes(backend: Chooser, *casts: Sequence[tuple[Sample, Verdict]], votes: int = 1) -> list[VoteRow]:
+def model_votes(
+    backend: Chooser, *casts: Sequence[tuple[Sample, Verdict]], votes: int = 1, tell: Callable[[str], None] = print
+) -> list[VoteRow]:
     """The rows of a Choice over `casts`, whose replies are kept in this folder."""
     options = ModelGraderOptions(model="m", votes=votes, temperature=0.7)
     model = AskedModel(
@@ -275,10 +278,11 @@ def model_votes(backend: Chooser, *casts: Sequence[tuple[Sample, Verdict]], vote
         seeded=votes > 1,
         concurrency=1,
         retries=0,
+        patience=60.0,
     )
 
     async def vote() -> list[VoteRow]:
-        async with Asker(model, Path("voter-cache.jsonl")) as asker:
+        async with Asker(model, Path("voter-cache.jsonl"), tell) as asker:
             voting = Voting(chosen(Choice(), options), Halves(), asker)
             return [await voting.vote(PROBLEM, cast) for cast in casts]
 
@@ -311,6 +315,33 @@ def test_without_a_reply_there_is_no_vote_until_there_is_one() -> None:
     assert (row.state, row.reason) == ("error", "the voter's model gave no reply: HTTP 400: too long")
     (row,) = model_votes(Chooser(lambda request: "1"), cast)
     assert row.state == "correct"
+
+
+@pytest.mark.usefixtures("here")
+def test_a_model_that_is_lost_is_waited_for() -> None:
+    class Leaving(Chooser):
+        gone = False
+
+        async def complete(self, request: Request) -> Completion:
+            if len(self.asked) == 1 and not self.gone:
+                self.gone = True
+                raise RequestFailed("connection refused", connection=True)
+            return await super().complete(request)
+
+        async def ready(self) -> bool:
+            was_gone, self.gone = self.gone, False
+            self.asked += ["ready?"]
+            return not was_gone
+
+    told: list[str] = []
+    casts = [[judged(0, "2"), judged(1, "0.5")], [judged(0, "2"), judged(1, "3")]]
+    rows = model_votes(leaving := Leaving(lambda request: "1"), *casts, tell=told.append)
+    assert [row.answer for row in rows] == ["0.5", "3"]
+    assert leaving.asked == ["2 or 0.5", "ready?", "ready?", "2 or 3"]
+    assert told == [
+        "the voter's model: connection refused; waiting up to 60 s for the server to be back",
+        "the voter's model: the server answers again",
+    ]
 
 
 @pytest.mark.usefixtures("here")

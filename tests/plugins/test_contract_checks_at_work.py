@@ -214,6 +214,9 @@ class Words(Client):
     async def context_length(self):
         return 0 if self.fault == "no context" else 4096
 
+    async def versions(self):
+        return {"no versions": "1.0", "a number": {"words": 1.0}}.get(self.fault, {"words": "1.0"})
+
     async def complete(self, request, on_text=None):
         if self.fault == "one at a time":
             assert not self.busy
@@ -246,9 +249,10 @@ class Words(Client):
             reasoning=text if thinks else None,
             finish_reason="length" if length else "stop",
             stop={"wrong stop": "wor", "own end": "", "untold": None}.get(self.fault, stop),
-            prompt_tokens=3,
+            prompt_tokens=len(request.prompt_ids or (1, 2, 3)),
             completion_tokens=len(written),
             logprobs=None if request.sampling.logprobs is None else self.logprobs(written, request.sampling.logprobs),
+            prompt_logprobs=None if request.sampling.prompt_logprobs is None else self.prompt_logprobs(request),
         )
 
     def stream(self, text, on_text):
@@ -269,6 +273,14 @@ class Words(Client):
         top = {} if self.fault == "no alternatives" else {f"word{number}": logprob for number in range(count)}
         entries = [{"token": word, "logprob": logprob, "top": top} for word in written]
         return entries[:1] if self.fault == "first logprob" else entries
+
+    def prompt_logprobs(self, request):
+        if self.fault == "no prompt logprobs":
+            return None
+        count = len(request.prompt_ids or (1, 2, 3)) - (self.fault != "first prompt logprob")
+        number = 0 if self.fault == "no prompt alternatives" else request.sampling.prompt_logprobs
+        logprob = -0.9 if self.fault == "other score" and request.prompt_ids else -0.5
+        return [{"token": "word", "logprob": logprob, "top": dict.fromkeys(NUMBERS[:number], -0.1)}] * count
 
     def refuse(self):
         if self.fault == "crash":
@@ -334,6 +346,8 @@ class GoodBackend(Backend):
         ({"fault": "never ready"}, "ready"),
         ({"fault": "one name"}, "models"),
         ({"fault": "no context"}, "context_length"),
+        ({"fault": "no versions"}, "versions"),
+        ({"fault": "a number"}, "versions"),
         ({"fault": "at once"}, "stream"),
         ({"fault": "other pieces"}, "stream"),
         ({"fault": "no ids"}, "token_ids"),
@@ -347,6 +361,10 @@ class GoodBackend(Backend):
         ({"fault": "first logprob"}, "logprobs"),
         ({"fault": "probabilities"}, "logprobs"),
         ({"fault": "no alternatives"}, "alternatives"),
+        ({"fault": "no prompt logprobs"}, "prompt_logprobs"),
+        ({"fault": "first prompt logprob"}, "prompt_logprobs"),
+        ({"fault": "no prompt alternatives"}, "prompt_logprobs"),
+        ({"fault": "other score"}, "scoring"),
         ({"capabilities": lambda self, options: {"chat"}}, "capabilities"),
         ({"capabilities": lambda self, options: frozenset({"chat", "beam_width"})}, "capabilities"),
         ({"capabilities": lambda self, options: frozenset({"stop"})}, "capabilities"),
@@ -378,7 +396,7 @@ def test_what_a_backend_is_not_capable_of_or_does_not_tell_is_skipped(outcomes) 
         "token_ids",
         "json_schema",
         *("top_p", "top_k", "min_p", "repetition_penalty", "presence_penalty", "frequency_penalty"),
-        *("logprobs", "alternatives"),
+        *("logprobs", "alternatives", "prompt_logprobs", "scoring"),
     }
 
 

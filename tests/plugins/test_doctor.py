@@ -140,7 +140,7 @@ class Asked(Client):
         if self.target.model.name == "absent":
             raise BackendUnusable("the server has no model 'absent'", "did you mean 'model-0'?")
     def capabilities(self):
-        return frozenset({"chat", "text", "max_tokens", "temperature"})
+        return frozenset({"chat", "text", "max_tokens", "temperature"}) if self.options.models else None
     async def ready(self):
         return self.options.ready
     async def models(self):
@@ -152,7 +152,7 @@ class Asked(Client):
     async def complete(self, request, on_text=None):
         form = "text" if isinstance(request.prompt, str) else "chat"
         if form in self.options.refuses:
-            raise RequestRefused(f"no {form} for {self.target.model.name}", "use another form")
+            raise RequestRefused(f"no {form} for {self.target.model.name}")
         return Completion(text=f"5\x1b[2J {request.sampling.max_tokens}", completion_tokens=3)
 
 class Asker(Backend):
@@ -194,7 +194,7 @@ def test_a_server_is_looked_at_through_its_backend(asker, skillforge, monkeypatc
     first, *lines = result.stdout.strip().splitlines()
     assert first == "server http://server:8000/v1 (backend asker)"
     assert lines[:6] == [
-        "  ✓ server: takes requests, with the key in ASKER_KEY",
+        "  ✓ server: answers, with the key in ASKER_KEY",
         "  ✓ models: model-0, model-1",
         "  ✓ model: model-0",
         "  ✓ context: 4,096 tokens",
@@ -213,8 +213,8 @@ def test_a_key_that_is_refused_is_told(asker, skillforge) -> None:
 
 
 def test_a_server_that_still_loads_is_asked_nothing(asker, skillforge) -> None:
-    found = look(skillforge, "-o", "backend.ready=false", "-o", "backend.models=0")
-    assert {name: state for name, (state, _) in found.items()} == {"server": "missing", "models": "weak"}
+    found = look(skillforge, "-o", "backend.ready=false")
+    assert found == {"server": ("missing", "is there, and takes no requests")}
 
 
 def test_a_model_that_is_not_there_is_told(asker, skillforge) -> None:
@@ -225,6 +225,28 @@ def test_a_form_that_is_refused_is_a_weakness_while_the_other_works(asker, skill
     assert look(skillforge, "--model", "base", "-o", "backend.refuses=chat")["chat"] == ("weak", "no chat for base")
     found = look(skillforge, "-o", "backend.refuses=chat text")
     assert (found["chat"][0], found["text"][0]) == ("missing", "missing")
+    shown = skillforge("doctor", "--base-url", URL, "-o", "backend.refuses=chat text").stdout
+    assert "✗ text: no text for model-0\n    → see whether --backend and --model fit this server\n" in shown
+
+
+def test_what_a_server_does_not_tell_is_not_claimed_of_it(asker, skillforge) -> None:
+    nothing = "backend.models=0"
+    assert look(skillforge, "-o", nothing).keys() == {"server", "models"}
+    shown = skillforge("doctor", "--base-url", URL, "-o", nothing).stdout
+    assert "! models: the server does not tell them\n    → name one with --model, or correct the path in" in shown
+    found = look(skillforge, "-o", nothing, "--model", "mine")
+    assert found["models"] == ("ok", "the server does not tell them")
+    assert found["model"] == ("ok", "mine, as you name it")
+    assert found["capabilities"][1] == (
+        "chat, max_tokens, seed, temperature, text (the backend's; the server does not tell its own)"
+    )
+
+
+def test_a_backend_that_asks_no_server_is_refused_in_one_line(site, skillforge) -> None:
+    loader = ASKER.replace('default_for = "url"', 'default_for = "weights"')
+    site.install("good-loader", {("backend", "loader"): "good_loader"}, {"good_loader": loader})
+    result = skillforge("doctor", "--base-url", URL, "--backend", "loader")
+    assert result.stdout == "" and "loads weights and asks no server; choose another --backend" in str(result.exception)
 
 
 def test_several_servers_are_looked_at_in_turn(asker, skillforge) -> None:

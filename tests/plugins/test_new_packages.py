@@ -14,6 +14,8 @@ import pytest
 from skillforge.kinds import KINDS
 from skillforge.scaffold import write_package
 
+pytestmark = pytest.mark.xdist_group("new packages")
+
 NAMES = {kind: f"new-{kind}" for kind in KINDS} | {"grader": "grader", "voter": "7b", "model": "new-2.5-model"}
 """Names that could upset a template too: a kind's own, one that starts with a digit, one with a version."""
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,21 @@ class Good(Grader):
 @hookimpl
 def skillforge_grader():
     return Good()
+"""
+BACKEND = """
+from skillforge import Backend, hookimpl
+SKILLFORGE_CONTRACT = 1
+
+class Asker(Backend):
+    name = "asker"
+    summary = "asks"
+    default_for = None
+    def capabilities(self, options):
+        return frozenset({"chat"})
+
+@hookimpl
+def skillforge_backend():
+    return Asker()
 """
 RAISING = GRADER.replace('"fine"', '"touchy"').replace(
     "return Verdict(", 'assert "boxed" in transcript.answer_text; return Verdict('
@@ -68,6 +84,25 @@ def test_list_shows_kind_package_version_and_summary(graders, skillforge) -> Non
     assert "judges well [bold]really[/bold]" in line and line.split()[-1] == "ok"
 
 
+def test_a_narrow_terminal_leaves_room_for_what_a_part_is(
+    graders, skillforge, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from skillforge.cli.plugins_text import print_stocks
+    from skillforge.probe import take_stock
+    from skillforge.registry import Registry
+    from skillforge.server import without_colours
+
+    stocks = take_stock([entry for entry in Registry().all_entries if entry.kind == "grader"])
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_stocks(stocks)
+    lines = without_colours(capsys.readouterr().out).splitlines()
+    (at,) = (number for number, line in enumerate(lines) if line.startswith("grader  fine "))
+    assert "judges well [bold]really[/bold]" in lines[at] and lines[at].endswith("ok")
+    assert lines[at + 1].strip() == "good-fine 1.2"
+    assert max(map(len, lines[: at + 2])) <= 60
+
+
 def test_a_broken_part_is_listed_with_its_packages_summary(graders, skillforge) -> None:
     row = skillforge.parts()["faulty-syntax:unreadable"]
     assert (row["state"], row["summary"]) == ("broken", "The package faulty-syntax.")
@@ -84,9 +119,26 @@ def test_show_tells_all_of_a_part(graders, skillforge) -> None:
     text = skillforge("plugins", "show", "fine").stdout
     for told in ("good-fine 1.2", "MIT", "https://example.org/fine", "good_fine.py", "digits", "an integer, ≥ 1, ≤ 9"):
         assert told in text
-    assert "one of loose, strict" in text and "-o grader.NAME=VALUE" in text
+    assert "-o grader.NAME=VALUE" in text
+    assert "    mode    How to compare.\n            one of loose, strict; default: strict\n" in text
     (part,) = json.loads(skillforge("plugins", "show", "good-fine:fine", "--json").stdout)
     assert [(option["name"], option["default"]) for option in part["options"]] == [("digits", 3), ("mode", "strict")]
+
+
+@pytest.mark.parametrize(
+    ("default_for", "told"),
+    [
+        ('"url"', "  default for: runs with a --base-url\n"),
+        ('"weights"', "  default for: models that are a folder or a hub id\n"),
+    ],
+)
+def test_show_says_what_a_backend_is_the_default_for(site, skillforge, default_for: str, told: str) -> None:
+    site.install(
+        "good-asker", {("backend", "asker"): "good_asker"}, {"good_asker": BACKEND.replace("None", default_for)}
+    )
+    assert told in skillforge("plugins", "show", "asker").stdout
+    (part,) = json.loads(skillforge("plugins", "show", "asker", "--json").stdout)
+    assert part["facts"]["default_for"] == default_for.strip('"')
 
 
 def test_show_of_a_broken_part_tells_why(graders, skillforge) -> None:

@@ -111,46 +111,73 @@ def test_a_refused_request_is_never_sent_again(pauses: list[float]) -> None:
     assert (client.calls, pauses) == (1, [])
 
 
-def test_an_unusable_backend_ends_the_run_before_the_first_answer_only(pauses: list[float]) -> None:
+def test_an_unusable_backend_ends_the_run_before_the_first_answer(pauses: list[float]) -> None:
     with pytest.raises(BackendUnusable, match="wrong key"):
         complete(Scripted(BackendUnusable("wrong key")))
 
-    async def after_one() -> None:
-        dispatcher = Dispatcher(Scripted(GOOD, BackendUnusable("HTTP 404")), Limiter(1), 3)
-        await dispatcher.complete(REQUEST)
-        await dispatcher.complete(REQUEST)
 
-    with pytest.raises(GaveUp, match="HTTP 404"):
-        asyncio.run(after_one())
+class Keyed(Client):
+    """Answers so many requests before its key expires, and never one of seed 1; the list of models tells nothing of it."""
+
+    def __init__(self, answers: int, fault: Exception) -> None:
+        self.answers = answers
+        self.fault = fault
+        self.asked: list[Request] = []
+
+    async def complete(self, request: Request) -> Completion:
+        await asyncio.tasks.sleep(0)
+        self.asked.append(request)
+        self.answers -= 1
+        if request.seed == 1 or self.answers < 0:
+            raise self.fault
+        return GOOD
 
 
-def test_a_key_that_stops_working_ends_the_run_after_a_few(pauses: list[float]) -> None:
-    async def revoked() -> list[type[Exception]]:
-        dispatcher = Dispatcher(Scripted(GOOD, *[BackendUnusable("wrong key")] * 20), Limiter(1), 3)
+FAULTY = msgspec.structs.replace(REQUEST, seed=1)
+EXPIRED = BackendUnusable("HTTP 401")
+
+
+def ends(client: Client, *requests: Request) -> list[type[Exception] | None]:
+    """The error of each of `requests`, in turn after one that is answered; None where it is answered too."""
+
+    async def main() -> list[type[Exception] | None]:
+        dispatcher, found = Dispatcher(client, Limiter(1), 3), list[type[Exception] | None]()
         await dispatcher.complete(REQUEST)
-        ends: list[type[Exception]] = []
-        while BackendUnusable not in ends:
+        for request in requests:
             try:
-                await dispatcher.complete(REQUEST)
+                await dispatcher.complete(request)
+                found.append(None)
             except (GaveUp, BackendUnusable) as error:
-                ends.append(type(error))
-        return ends
+                found.append(type(error))
+        return found
 
-    assert asyncio.run(revoked()) == [GaveUp] * 9 + [BackendUnusable]
+    return asyncio.run(main())
 
 
-def test_a_key_that_the_client_itself_finds_expired_ends_the_run_at_once() -> None:
-    class Expired(Scripted):
+@pytest.mark.parametrize("fault", [EXPIRED, ValueError("a bug")])
+def test_a_fault_of_one_request_beside_those_that_succeed_costs_one_sample(fault: Exception) -> None:
+    client = Keyed(10**9, fault)
+    assert ends(client, FAULTY, REQUEST, FAULTY) == [GaveUp, None, GaveUp]
+    again = client.asked[2]
+    assert (again.prompt, again.seed, again.sampling.max_tokens) == (REQUEST.prompt, REQUEST.seed, 1)
+
+
+def test_a_key_that_expires_ends_the_run_at_once_and_costs_no_sample() -> None:
+    assert ends(Keyed(1, EXPIRED), REQUEST) == [BackendUnusable]
+
+
+def test_a_key_that_the_client_itself_finds_expired_ends_the_run_at_once_and_asks_for_nothing_more() -> None:
+    class Expired(Keyed):
         async def check(self) -> None:
             raise BackendUnusable("wrong key")
 
-    async def expired() -> None:
-        dispatcher = Dispatcher(Expired(GOOD, BackendUnusable("HTTP 401")), Limiter(1), 3)
-        await dispatcher.complete(REQUEST)
-        await dispatcher.complete(REQUEST)
+    client = Expired(1, EXPIRED)
+    assert ends(client, REQUEST) == [BackendUnusable]
+    assert client.asked == [REQUEST, REQUEST]
 
-    with pytest.raises(BackendUnusable, match="HTTP 401"):
-        asyncio.run(expired())
+
+def test_many_such_faults_in_a_row_end_the_run() -> None:
+    assert ends(Keyed(10**9, EXPIRED), *[FAULTY] * 10) == [GaveUp] * 9 + [BackendUnusable]
 
 
 def test_a_server_that_dies_after_an_answer_ends_the_run_and_costs_no_sample(pauses: list[float]) -> None:

@@ -20,6 +20,8 @@ from skillforge.rollout.single_turn import single_turn
 from skillforge.rollout.tool_loop import tool_loop
 
 JOB = Job("bench", "test", Problem(id="p", question="2+2=", expected_answer="4"), 0, "2+2=", 7)
+PROMPT: list[dict[str, object]] = [{"token": "=", "logprob": -0.5, "top": {}}]
+ANSWER: list[dict[str, object]] = [{"token": "4", "logprob": -0.25, "top": {"4": -0.25}}]
 
 
 class Narrow(Client):
@@ -35,7 +37,9 @@ class Narrow(Client):
         self.asked.append(wanted)
         if wanted is None or wanted > self.room:
             raise ContextOverflow("too long", room=self.room if self.tells else None)
-        return Completion(text="4", finish_reason="stop", prompt_ids=(1, 2), token_ids=(3,))
+        return Completion(
+            text="4", finish_reason="stop", prompt_ids=(1, 2), token_ids=(3,), logprobs=ANSWER, prompt_logprobs=PROMPT
+        )
 
 
 def rolled(client: Client, **sampling: object) -> Sample:
@@ -58,6 +62,11 @@ def test_a_prompt_that_leaves_no_room_costs_one_sample(tells) -> None:
 
 def test_the_ids_of_prompt_and_answer_are_stored() -> None:
     assert rolled(Narrow(300, tells=True), max_tokens=10, token_ids=True).token_ids == (TurnIds((1, 2), (3,)),)
+
+
+def test_the_log_probabilities_of_prompt_and_answer_are_stored() -> None:
+    sample = rolled(Narrow(300, tells=True), max_tokens=10, logprobs=1, prompt_logprobs=0)
+    assert (sample.prompt_logprobs, sample.logprobs) == (PROMPT, ANSWER)
 
 
 class Slow(Client):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ class Server(Client):
         self.in_flight = self.peak = self.answered = self.asked = 0
         self.able: frozenset[str] | None = None
         self.length: int | None = None
+        self.software: dict[str, str] = {}
 
     async def check(self) -> None:
         if isinstance(self.fault, BackendUnusable):
@@ -45,6 +46,9 @@ class Server(Client):
 
     async def context_length(self) -> int | None:
         return self.length
+
+    async def versions(self) -> Mapping[str, str]:
+        return self.software
 
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         self.in_flight += 1
@@ -263,3 +267,14 @@ def test_it_can_do_what_all_can() -> None:
 
     assert spread_over(*servers, work=work) == (frozenset({"chat"}), 2048, ["shared"], None)
     assert heard == ["a"]
+
+
+def test_versions_that_differ_are_all_told() -> None:
+    servers = [Server(name) for name in "abc"]
+    servers[0].software = {"vllm": "0.11.0", "torch": "2.8"}
+    servers[1].software = {"vllm": "0.10.2", "torch": "2.8"}
+
+    async def work(spread: Spread) -> Mapping[str, str]:
+        return await spread.versions()
+
+    assert spread_over(*servers, work=work) == {"vllm": "0.11.0, 0.10.2", "torch": "2.8"}

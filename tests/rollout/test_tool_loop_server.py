@@ -9,6 +9,8 @@ import pytest
 from scripted_server import Reply
 from tool_loops import ANSWER, SOON, Workbench, asking, each_chat, fenced
 
+from skillforge import Sampling
+
 
 @each_chat
 @pytest.mark.parametrize(
@@ -47,6 +49,19 @@ def test_turns_have_seeds_that_depend_on_the_sample_and_the_turn_alone(bench: Wo
         for seed in (7, 7, 8)
     ]
     assert seeds[0] == seeds[1] and len({*seeds[0], *seeds[2]}) == 6
+
+
+def test_log_probabilities_of_the_prompt_are_those_of_the_first_turn(bench: Workbench) -> None:
+    scored = [None, {"5": {"logprob": -0.5, "rank": 1, "decoded_token": "?"}}]
+    turn = {
+        "text": "```python\n1\n```\n",
+        "finish_reason": "stop",
+        "stop_reason": "```output",
+        "prompt_logprobs": scored,
+    }
+    rolled = bench.roll("tora", [{"choices": [turn]}, ANSWER], sampling=Sampling(prompt_logprobs=0))
+    assert rolled.sample.prompt_logprobs == [{"token": "?", "logprob": -0.5, "top": {}}]
+    assert [body.get("prompt_logprobs") for body in rolled.bodies] == [0, None]
 
 
 def test_what_a_sample_took(bench: Workbench) -> None:

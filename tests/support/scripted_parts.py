@@ -44,6 +44,7 @@ from skillforge import (
     hookimpl,
 )
 from skillforge.parts.part import OPERATIONAL
+from skillforge.server import running_program
 
 SKILLFORGE_CONTRACT = 1
 
@@ -290,6 +291,10 @@ class ScriptedOptions(PartOptions):
     crash: Annotated[bool, Meta(description="Raise something undeclared.", extra=OPERATIONAL)] = False
     padding: Annotated[int, Meta(ge=0, description="Characters of padding in each answer.")] = 0
     odd_text: Annotated[bool, Meta(description="Answers hold text that no file can hold.")] = False
+    engine: Annotated[str | None, Meta(description="Version of what generates.", extra=OPERATIONAL)] = None
+    log: Annotated[
+        str | None, Meta(description="Start an engine, whose output goes to this file.", extra=OPERATIONAL)
+    ] = None
 
 
 class ScriptedClient(Client):
@@ -301,6 +306,9 @@ class ScriptedClient(Client):
     async def check(self) -> None:
         if self._options.unusable:
             raise BackendUnusable(self._options.unusable, "start it")
+
+    async def versions(self) -> dict[str, str]:
+        return {"engine": self._options.engine} if self._options.engine else {}
 
     async def complete(self, request: Request) -> Completion:
         options, question = self._options, _question(request.prompt)
@@ -350,7 +358,14 @@ class Scripted(Backend):
 
     @contextlib.asynccontextmanager
     async def open(self, target: Target, options: ScriptedOptions) -> AsyncIterator[Client]:
-        yield ScriptedClient(options)
+        async with contextlib.AsyncExitStack() as stack:
+            if options.log is not None:
+                command = (sys.executable, "-c", "import time; time.sleep(600)")
+                opened = running_program(
+                    "the engine", command, {}, ready=lambda: asyncio.sleep(0), log=Path(options.log), patience=60.0
+                )
+                await stack.enter_async_context(opened)
+            yield ScriptedClient(options)
 
     def preview(self, request: Request, target: Target, options: Any) -> str:
         prompt = request.prompt
