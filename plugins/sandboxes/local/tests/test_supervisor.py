@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -195,6 +196,27 @@ def test_ready_sessions_that_have_died_are_not_given_out() -> None:
 
 def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+DEAD_WORKER = """
+import os, socket, threading, time
+from skillforge_sandbox_jail.frames import framed, read_frame
+from skillforge_sandbox_jail.init import SessionInit
+
+ours, theirs = socket.socketpair()
+worker = os.fork()
+if worker == 0:
+    os._exit(7)
+os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
+ours.sendall(framed(b'{"do": "watch", "of": %d, "keep": []}' % worker))
+threading.Thread(target=lambda: (print(read_frame(ours).decode()), ours.close())).start()
+SessionInit(theirs, worker, 2**30).serve()
+"""
+
+
+def test_how_a_worker_has_ended_is_told_first_where_that_is_noticed_before_its_signal() -> None:
+    ended = subprocess.run([sys.executable, "-c", DEAD_WORKER], capture_output=True, text=True, timeout=60)
+    assert json.loads(ended.stdout)["code"] == 7, ended.stderr
 
 
 def test_all_sessions_together_get_the_processor_as_one() -> None:

@@ -112,6 +112,7 @@ class SessionInit:
     def _look_for_branch(self) -> None:
         """A branch of the session is not a child of this process: that it has ended shows only when it is looked for."""
         if self._watched and not processes.is_alive(self._watched):
+            self._reap()  # it may be a child after all, and then how it has ended is told first
             self._tell({"event": "ended", "of": self._watched})
             self._watched = 0
 
