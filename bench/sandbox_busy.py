@@ -14,7 +14,7 @@ from statistics import median
 from common import parse_arguments
 
 from skillforge.parts.sandbox import SandboxPool
-from skillforge.registry import Registry
+from skillforge_local_sandbox import LocalOptions, LocalSandbox
 
 WAKE = 0.01
 """Seconds between two looks at the clock."""
@@ -26,9 +26,8 @@ def main() -> None:
 
 
 async def _measure(sessions: int, seconds: int) -> None:
-    sandbox = Registry().get("sandbox", "local")
     begun = asyncio.Semaphore(0)
-    async with sandbox.open(sandbox.Options(sessions=sessions)) as pool:  # type: ignore[attr-defined]
+    async with LocalSandbox().open(LocalOptions(sessions=sessions)) as pool:
         busy = [asyncio.create_task(_compute(pool, begun, seconds)) for _ in range(sessions)]
         for _ in range(sessions):
             await begun.acquire()

@@ -32,6 +32,8 @@ async def open_many_client(
 class ManyClient(OpenAIClient):
     """A server, asked for one model; requests that are alike and come at the same time go as one."""
 
+    _wire: Wire
+
     def __init__(
         self,
         session: aiohttp.ClientSession,
@@ -42,7 +44,6 @@ class ManyClient(OpenAIClient):
         n: int,
     ) -> None:
         super().__init__(session, address, wire, timeout, able)
-        self._chats = wire
         self._gatherer: Gatherer[Request, None, Completion] = Gatherer(n, self._serve)
 
     async def close(self) -> None:
@@ -58,8 +59,8 @@ class ManyClient(OpenAIClient):
     async def _serve(self, request: Request, alike: Sequence[None]) -> Sequence[Completion | Exception]:
         """As many samples as `alike` is long."""
         n = len(alike)
-        async with self._sent(request, self._chats.body(request, n=n)) as response:
-            samples = self._chats.completions(await self._read(response, request), request)
+        async with self._sent(request, self._wire.body(request, n=n)) as response:
+            samples = self._wire.completions(await self._read(response, request), request)
         if len(samples) < n:
             raise BackendUnusable(
                 f"the server at {self._address.url} gives {len(samples)} of the {n} samples that a request asks for",

@@ -18,7 +18,7 @@ from skillforge_sandbox_jail.worker import Worker
 
 def work(channel: int, variables: dict[str, Any], confine: Callable[[], None]) -> None:
     """Go on, in a fresh fork whose output has been connected, as a worker: serve `channel` once `confine` has been called."""
-    os.setpgid(0, 0)  # not setsid: see NICENESS
+    os.setpgid(0, 0)  # not setsid: see zygote.NICENESS
     nothing = os.open("/dev/null", os.O_RDONLY)  # an open file of its own: others would share flags and locks
     os.dup2(nothing, 0)
     os.close(nothing)
