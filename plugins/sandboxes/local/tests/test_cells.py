@@ -196,12 +196,21 @@ def test_output_comes_while_the_cell_runs_and_is_cut_at_no_character() -> None:
 def test_memory_of_all_processes_together_is_bounded() -> None:
     alone = "data = [bytearray(b'x' * 2**20) for _ in range(2000)]"
     children = (
-        "import os, time\nfor _ in range(6):\n    if os.fork() == 0:\n        data = bytearray(b'x' * 60 * 2**20)\n"
+        "import os, time\nfor _ in range(16):\n    if os.fork() == 0:\n        data = b'x' * (20 * 2**20)\n"
         "        time.sleep(30)\ntime.sleep(30)"
     )
     for code in (alone, children):
         ended, after = run(code, "1", memory=200)
         assert statuses([ended, after]) == [("oom", "lost"), ("ok", "kept")]
+
+
+def test_what_children_share_with_their_parent_counts_once() -> None:
+    code = (
+        "import os, time\ndata = b'x' * (120 * 2**20)\nfor _ in range(4):\n    if os.fork() == 0:\n"
+        "        time.sleep(0.5)\n        os._exit(0)\n[os.wait()[1] for _ in range(4)]"
+    )
+    (execution,) = run(code, memory=200)
+    assert (execution.status, execution.value) == ("ok", "[0, 0, 0, 0]")
 
 
 def test_a_checkpoint_restores_the_variables_after_a_crash() -> None:

@@ -25,8 +25,8 @@ WATCHING, RESTING = 0.05, 0.25
 SWEEP_PATIENCE = 0.3
 """Seconds after which a fork bomb has won against being ended process by process; the whole session is ended then."""
 
-MEASURING_SHARE = 0.1
-"""The most of its time that exact measuring of memory may take."""
+MEASURING_SHARE = 0.25
+"""The most of a core's time that exact measuring of memory may take."""
 
 
 class SessionInit:
@@ -117,17 +117,14 @@ class SessionInit:
             self._watched = 0
 
     def _check_memory(self) -> None:
-        least, most = self._memory.estimate()
-        if most <= self._limit:
-            return
         now = time.monotonic()
-        if least <= self._limit:
-            if now < self._next_exact:
-                return
-            least = self._memory.measure()
-            self._next_exact = time.monotonic() + (time.monotonic() - now) / MEASURING_SHARE
-        if least > self._limit:
-            self._tell({"event": "oom", "bytes": least})
+        if self._memory.at_most() <= self._limit or now < self._next_exact:
+            return
+        begun = time.process_time()
+        held = self._memory.measure(enough=self._limit)
+        self._next_exact = now + (time.process_time() - begun) / MEASURING_SHARE
+        if held > self._limit:
+            self._tell({"event": "oom", "bytes": held})
             self._sweep(0, self._kept)
 
     def _tell(self, event: dict[str, Any]) -> None:

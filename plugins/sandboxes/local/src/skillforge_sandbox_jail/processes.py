@@ -78,15 +78,19 @@ class MemoryGauge:
     def __init__(self, worker: int) -> None:
         self._inherited = _resident(worker)
 
-    def estimate(self) -> tuple[int, int]:
-        """(at least, at most) bytes, cheaply: each process counted without, or with, what it began with."""
-        sizes = [_resident(pid) for pid in descendants()]
-        least = sum(max(size - self._inherited, 0) for size in sizes)
-        return least, max(sum(sizes) - self._inherited, least)
+    def at_most(self) -> int:
+        """Bytes, with a page that processes share counted for each of them; cheap."""
+        return sum(_resident(pid) for pid in descendants()) - self._inherited
 
-    def measure(self) -> int:
-        """Bytes, with each shared page counted once; takes milliseconds."""
-        return max(sum(_proportional(pid) for pid in descendants()) - self._inherited, 0)
+    def measure(self, enough: int) -> int:
+        """Bytes, with each shared page counted once, up to where there are `enough`; takes a millisecond for each process."""
+        all_pages, unshared, held = 0, 0, 0
+        for pid in descendants():
+            proportional, private = _shares(pid)
+            all_pages, unshared = all_pages + proportional, unshared + private
+            if (held := max(all_pages - self._inherited, unshared)) > enough:
+                return held
+        return held
 
 
 def _resident(pid: int) -> int:
@@ -97,12 +101,14 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _proportional(pid: int) -> int:
+def _shares(pid: int) -> tuple[int, int]:
+    """Bytes of the process: each page divided by those that share it, and of those pages that it shares with no other."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith(b"Pss:"))
-    except (OSError, StopIteration):
-        return _resident(pid)
+            sizes = {line.split(b":")[0]: int(line.split()[1]) * 1024 for line in file if line.endswith(b"kB\n")}
+            return sizes[b"Pss"], sizes[b"Private_Clean"] + sizes[b"Private_Dirty"]
+    except (OSError, KeyError):
+        return _resident(pid), 0
 
 
 def run_child(main: Callable[[], object]) -> NoReturn:
