@@ -12,8 +12,8 @@ __version__ = "0.1.0"
 
 _EXPORTS = {
     "skillforge.errors": (
-        "BackendUnusable", "BrokenPlugin", "ContextOverflow", "RequestFailed", "RequestRefused", "SandboxUnusable",
-        "SkillForgeError", "UsageError",
+        "BackendUnusable", "BrokenPlugin", "CannotVote", "ContextOverflow", "RequestFailed", "RequestRefused",
+        "SandboxUnusable", "SkillForgeError", "UsageError",
     ),
     "skillforge.hookspecs": ("hookimpl",),
     "skillforge.data": ("DataSource", "HubDataset", "Row"),
@@ -37,7 +37,7 @@ _EXPORTS = {
     "skillforge.parts.tracker": ("Tracker",),
     "skillforge.parts.trainer": ("Trainer",),
     "skillforge.parts.transcript": ("Message", "Prompt", "Segment", "ToolCall", "Transcript"),
-    "skillforge.parts.voter": ("Ballot", "ModelVoter", "Vote", "VotePlan", "Voter"),
+    "skillforge.parts.voter": ("MAKING", "Ballot", "ModelVoter", "Vote", "VotePlan", "Voter"),
 }  # fmt: skip
 
 _HOME = {name: module for module, names in _EXPORTS.items() for name in names}
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from skillforge.data import Row as Row
     from skillforge.errors import BackendUnusable as BackendUnusable
     from skillforge.errors import BrokenPlugin as BrokenPlugin
+    from skillforge.errors import CannotVote as CannotVote
     from skillforge.errors import ContextOverflow as ContextOverflow
     from skillforge.errors import RequestFailed as RequestFailed
     from skillforge.errors import RequestRefused as RequestRefused
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from skillforge.parts.transcript import Segment as Segment
     from skillforge.parts.transcript import ToolCall as ToolCall
     from skillforge.parts.transcript import Transcript as Transcript
+    from skillforge.parts.voter import MAKING as MAKING
     from skillforge.parts.voter import Ballot as Ballot
     from skillforge.parts.voter import ModelVoter as ModelVoter
     from skillforge.parts.voter import Vote as Vote

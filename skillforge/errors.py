@@ -36,6 +36,10 @@ class SandboxUnusable(SkillForgeError):
     """No code can run in this sandbox: the machine, or what it needs on it, lacks something; `fix` says what to enable."""
 
 
+class CannotVote(SkillForgeError):
+    """The samples of a problem lack what a voter goes by: this problem has no vote."""
+
+
 class RequestRefused(SkillForgeError):
     """The server refused this one request for good (a 4xx such as a context overflow): never retried, costs one sample."""
 

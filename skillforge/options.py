@@ -40,6 +40,9 @@ class OptionField(msgspec.Struct, frozen=True):
     is_flag: bool
     choices: tuple[str, ...]
     operational: bool
+    making: bool
+    """Whether it says how samples are made for a vote."""
+
     optional: bool
     """Whether None, "off", is a value of it."""
 
@@ -132,8 +135,14 @@ def _describe_field(field: msgspec.structs.FieldInfo, hint: Any) -> OptionField:
         is_flag=core is bool,
         choices=choices,
         optional=_allows_none(hint),
-        operational=any((meta.extra or {}).get("operational") for meta in metas),
+        operational=_marked("operational", metas),
+        making=_marked("making", metas),
     )
+
+
+def _marked(mark: str, metas: Sequence[Meta]) -> bool:
+    """Whether an option's `Meta(extra=...)` holds `mark`."""
+    return any((meta.extra or {}).get(mark) for meta in metas)
 
 
 def _default(field: msgspec.structs.FieldInfo) -> Any:

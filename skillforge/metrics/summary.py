@@ -153,6 +153,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Mean of the grader's scores (0 to 1), over the graded samples that have one."""
 
     pass_at: dict[str, AtK]
+    """By k, up to `samples_per_problem`; in a run with a voter up to the fewest samples that a problem has: votes that are
+    decided early leave the hard problems with more."""
+
     maj_at: dict[str, AtK]
     """Empty where the grader judges samples without naming an answer: then there is nothing to vote on."""
 

@@ -77,25 +77,31 @@ class Tally:
         if outcome.finish_reason is not None:
             self._finish_reasons.add(outcome.finish_reason)
 
-    def summary(self, group: Grouping | None = None, wall_seconds: float | None = None) -> Summary:
+    def summary(
+        self, group: Grouping | None = None, wall_seconds: float | None = None, *, stopped: bool = False
+    ) -> Summary:
         """The metrics of all outcomes so far; may be called again later.
 
         `group` tells which distinct answers of one problem are equal, for maj@k; None compares them as strings. It is
         asked only for problems with two or more, the most frequent answer first. A class of equal answers counts as
         correct if more than half of its samples were graded correct. `wall_seconds` is the time that the run took.
+
+        `stopped`: samples may have been left out where a vote was decided. Then those with many samples are the hard problems:
+        k goes up to the fewest that any problem has, and repeats are told where all have the same number.
         """
         samples, states = len(self._state), Counter(self._state)
         graded = samples - states[_ERROR]
         grades: Counter[tuple[int, int]] = Counter()
         ballots: Counter[Ballot] = Counter()
         rows: dict[Subset, Counter[tuple[int, int, int]]] = {}
-        profiles, most = list(self._profiles), 0
+        profiles, most, fewest = list(self._profiles), 0, 0
         for members in self._by_problem():
             grades[self._grade(members)[:2]] += 1
             ballots[self._ballot(members, group)] += 1
-            most = max(most, len(members))
+            most, fewest = max(most, len(members)), min(fewest or len(members), len(members))
             for subset, chosen in self._by_subset(members, profiles).items():
                 rows.setdefault(subset, Counter())[self._grade(chosen)] += 1
+        together = ks(fewest if stopped else most)
         nothing_to_vote_on = not len(self._answers) and states[_CORRECT] + states[_WRONG] > 0
         return Summary(
             problems=len(self._problems),
@@ -111,9 +117,9 @@ class Tally:
             error_rate=states[_ERROR] / samples if samples else None,
             truncation_rate=self._truncated / samples if samples else None,
             mean_score=fsum(self._scores) / len(self._scores) if self._scores else None,
-            pass_at={str(k): _pass_at(grades, k) for k in ks(most)},
-            maj_at={} if nothing_to_vote_on else {str(k): _maj_at(ballots, k) for k in ks(most)},
-            repeats=self._repeat_accuracy(),
+            pass_at={str(k): _pass_at(grades, k) for k in together},
+            maj_at={} if nothing_to_vote_on else {str(k): _maj_at(ballots, k) for k in together},
+            repeats=Repeats({}, None, None) if stopped and fewest < most else self._repeat_accuracy(),
             subsets=self._subsets(rows),
             tokens=self._usage.tokens(),
             latency=self._usage.latency(),

@@ -27,6 +27,8 @@ class HeldVote(Protocol):
     def cancelled(self) -> int: ...
     @property
     def restarts(self) -> int: ...
+    @property
+    def tokens(self) -> int | None: ...
 
 
 class VoteSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +62,15 @@ class VoteSummary(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int
     """Attempts that were thrown away because their answers must not count."""
 
+    tokens: int | None = None
+    """Tokens that the model generated, with those of such attempts; None where some are not known."""
+
 
 def summarise_votes(voter: str, votes: Iterable[HeldVote]) -> VoteSummary:
     """The metrics of `votes`, which the voter described by `voter` held."""
     states: Counter[VerdictState] = Counter()
     ballots = fallbacks = early = cancelled = restarts = 0
+    tokens: int | None = 0
     for vote in votes:
         states[vote.state] += 1
         ballots += vote.ballots
@@ -72,6 +78,7 @@ def summarise_votes(voter: str, votes: Iterable[HeldVote]) -> VoteSummary:
         early += vote.early
         cancelled += vote.cancelled
         restarts += vote.restarts
+        tokens = None if tokens is None or vote.tokens is None else tokens + vote.tokens
     problems = states.total()
     return VoteSummary(
         voter=voter,
@@ -89,4 +96,5 @@ def summarise_votes(voter: str, votes: Iterable[HeldVote]) -> VoteSummary:
         early_stops=early,
         cancelled=cancelled,
         restarts=restarts,
+        tokens=tokens,
     )

@@ -12,6 +12,9 @@ from skillforge.parts.part import Part
 from skillforge.parts.sample import Sample
 from skillforge.parts.sampling import Sampling
 
+MAKING = {"making": True}
+"""For `Meta(extra=MAKING)`: the option says how samples are made for a vote. To one over stored samples it is nothing."""
+
 
 class Ballot(msgspec.Struct, frozen=True, kw_only=True):
     """A judged sample as it takes part in a vote."""
@@ -56,6 +59,9 @@ class VotePlan(msgspec.Struct, frozen=True, kw_only=True):
     loop: Mapping[str, Any] = {}
     """Settings of the tool loop by name, over the prompt style's and under the user's."""
 
+    needs_code: bool = False
+    """Whether only samples that have run code can count."""
+
     restart: bool = False
     """Whether a sample whose answer `read` refuses starts anew, with the executions that it has left; the last attempt
     counts."""
@@ -73,7 +79,10 @@ class Voter(Part):
     kind = "voter"
 
     def plan(self, options: Any) -> VotePlan:
-        """How the samples are to be made, where they are made for this vote."""
+        """How the samples are to be made, where they are made for this vote.
+
+        Raises UsageError where samples that are made cannot have what the vote goes by.
+        """
         return VotePlan()
 
     def read(self, answer: str | None, sample: Sample, options: Any) -> str | None:
@@ -84,7 +93,10 @@ class Voter(Part):
         return answer
 
     def vote(self, ballots: Sequence[Ballot], options: Any) -> Vote | None:
-        """The winner, or None where no ballot has an answer. Ballots come in the order of their samples' indices."""
+        """The winner, or None where no ballot has an answer. Ballots come in the order of their samples' indices.
+
+        Raises CannotVote where they lack what the voter goes by.
+        """
         raise NotImplementedError
 
     def decided(self, ballots: Sequence[Ballot], missing: int, options: Any) -> bool:
@@ -101,8 +113,11 @@ class ModelVoter(Voter):
         """What to ask; a Vote, or None, where no model is needed to tell."""
         raise NotImplementedError
 
-    def conclude(self, ballots: Sequence[Ballot], options: Any, replies: Sequence[str]) -> Vote | None:
-        """The winner that follows from `replies`, one to each question and in their order. Must not raise on any text."""
+    def conclude(
+        self, ballots: Sequence[Ballot], options: Any, replies: Sequence[str]
+    ) -> Vote | tuple[Question, ...] | None:
+        """The winner that follows from `replies`, one to each question and in their order; or further questions, whose
+        replies are added to these when this is called again. Must not raise on any text."""
         raise NotImplementedError
 
     def vote(self, ballots: Sequence[Ballot], options: Any) -> Vote | None:

@@ -27,6 +27,12 @@ def find_code(settings: EvalSettings, prompt: Chosen, vote: VotePlan, registry: 
     style: PromptStyle = prompt.part
     protocol = style.code_protocol(prompt.options)
     if protocol is None:
+        if vote.needs_code:
+            raise UsageError(
+                f"the voter '{settings.voter}' counts samples that have run code, and models are not asked for any with the"
+                f" prompt style '{style.name}'",
+                f"choose another --prompt, or see the voter's options: skillforge plugins show {settings.voter}",
+            )
         _refuse_needless(settings, style)
         return None
     loop = _loop(settings, prompt, vote)

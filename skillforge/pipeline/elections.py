@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -82,18 +83,21 @@ class Elections:
             return None
 
     async def _attempts(self, job: Job, rollouts: Rollouts, election: Election) -> Judged:
-        """A sample, begun anew where the vote cannot count it and the plan wants another, within the same budgets."""
+        """A sample, begun anew where the vote cannot count it and the plan wants another.
+
+        Executions and wall time are those of all attempts together; each has its own tokens, as its text begins anew.
+        """
         loop = self._plan.code.loop if self._plan.code else None
         attempt = 0
         while True:
-            begun = msgspec.structs.replace(job, seed=later_seed(job.seed, -attempt))
+            begun, started = msgspec.structs.replace(job, seed=later_seed(job.seed, -attempt)), time.monotonic()
             sample = await rollouts.make(begun, election.clock, loop)
             if attempt:
                 sample = msgspec.structs.replace(sample, restarts=attempt)
             verdict = await self._judging.judge(sample)
             if not self._plan.vote.restart or loop is None or sample.state == "error" or election.over:
                 return sample, verdict
-            loop = _rest(loop, sample)
+            loop = _rest(loop, sample, time.monotonic() - started)
             if loop is None or self._voting.read(sample, verdict) is not None:
                 return sample, verdict
             attempt += 1
@@ -259,10 +263,13 @@ class SpareTime:
         return taken
 
 
-def _rest(loop: ToolLoop, sample: Sample) -> ToolLoop | None:
-    """What the turns of `sample` leave of `loop`; None where that is not even one turn."""
+def _rest(loop: ToolLoop, sample: Sample, seconds: float) -> ToolLoop | None:
+    """What the turns of `sample`, which took `seconds`, leave of `loop`; None where that is not even one turn."""
     turns = sum(
         segment.seconds is not None and segment.kind in ("text", "code") for segment in sample.transcript.segments
     )
     left = loop.max_executions - turns
-    return None if left < 0 else msgspec.structs.replace(loop, max_executions=left)
+    time_left = None if loop.wall_time is None else loop.wall_time - seconds
+    if left < 0 or (time_left is not None and time_left <= 0):
+        return None
+    return msgspec.structs.replace(loop, max_executions=left, wall_time=time_left)

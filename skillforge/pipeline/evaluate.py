@@ -28,7 +28,7 @@ from skillforge.pipeline.report import write_summary
 from skillforge.pipeline.resolve import described
 from skillforge.pipeline.rollouts import Rollouts, open_rollouts
 from skillforge.pipeline.settings import stored
-from skillforge.pipeline.voting import open_voting
+from skillforge.pipeline.voting import note_uncounted, open_voting
 from skillforge.registry import Registry
 from skillforge.rollout.clock import Clock
 from skillforge.rollout.job import Job
@@ -37,7 +37,7 @@ from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.flushing import flushing
 from skillforge.runs.manifest import Manifest
 from skillforge.runs.rows import RowLog
-from skillforge.runs.votes import read_votes, vote_log
+from skillforge.runs.votes import VoteRow, read_votes, vote_log
 from skillforge.text import one_line
 
 UNJUDGED = 1000
@@ -158,7 +158,7 @@ class _Evaluation:
         """Count what an earlier start of this run left."""
         stored = _Stored()
         judged = self._run.verdicts()
-        stored.voted.update(read_votes(self._run.path))
+        stored.voted.update(row.problem_id for row in self._own_votes())
         for sample in self._run.samples():
             if sample.state == "error" and retry_errors:
                 stored.voted.discard(sample.problem.id)
@@ -192,7 +192,7 @@ class _Evaluation:
                 await self._ask(judging, elections, stored.done, logs)
             if elections is not None:
                 await elections.finish()
-            summary = await summarise(self._tally, judging, self._run.manifest.wall_seconds)
+            summary = await summarise(self._tally, judging, self._run.manifest)
             return msgspec.structs.replace(summary, vote=self._vote())
 
     @contextlib.asynccontextmanager
@@ -223,7 +223,13 @@ class _Evaluation:
     def _vote(self) -> VoteSummary | None:
         if self._plan.voter is None:
             return None
-        return summarise_votes(described(self._plan.voter), read_votes(self._run.path).values())
+        votes = summarise_votes(described(self._plan.voter), self._own_votes())
+        note_uncounted(votes, self._observer)
+        return votes
+
+    def _own_votes(self) -> list[VoteRow]:
+        """The stored votes that this run has held itself."""
+        return [row for row in read_votes(self._run.path).values() if not row.afterwards]
 
     async def _ask(self, judging: Judging, elections: Elections | None, done: dict[str, int], logs: _Logs) -> None:
         async with open_rollouts(self._plan, self._observer.note) as rollouts:

@@ -169,7 +169,7 @@ class _Grading:
                 log.append(VerdictRow.of(sample, verdict))
                 self._tally.add(outcome_of(sample, verdict, self._subset_fields))
                 self._observer.sample(sample, verdict, None)
-            return await summarise(self._tally, judging, self._run.manifest.wall_seconds)
+            return await summarise(self._tally, judging, self._run.manifest)
 
 
 def _record_grader(manifest: Manifest, grader: Chosen) -> None:

@@ -20,6 +20,7 @@ from skillforge.pipeline.grading_process import Judge
 from skillforge.pipeline.model_judging import open_model_judging
 from skillforge.pipeline.resolve import Chosen
 from skillforge.registry import Registry
+from skillforge.runs.manifest import Manifest
 
 
 class Judging(Protocol):
@@ -56,14 +57,15 @@ async def open_judging(
             yield pool
 
 
-async def summarise(tally: Tally, judging: Judging, wall_seconds: float) -> Summary:
-    """The metrics of `tally`, with answers that the grader holds equal counted as one vote."""
+async def summarise(tally: Tally, judging: Judging, manifest: Manifest) -> Summary:
+    """The metrics of `tally`, those of the run of `manifest`, with answers that the grader holds equal counted as one vote."""
     loop = asyncio.get_running_loop()
 
     def group(answers: Sequence[str]) -> Sequence[int]:
         return asyncio.run_coroutine_threadsafe(judging.group(answers), loop).result()
 
-    return await asyncio.to_thread(tally.summary, group, wall_seconds or None)
+    voted = manifest.resolved.get("voter") is not None
+    return await asyncio.to_thread(tally.summary, group, manifest.wall_seconds or None, stopped=voted)
 
 
 def outcome_of(sample: Sample, verdict: Verdict, subset_fields: Sequence[str]) -> Outcome:

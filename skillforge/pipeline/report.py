@@ -113,9 +113,9 @@ def _repeated(summary: Summary, suffix: str) -> Iterator[Table]:
     ]
     columns = ("", "pass@k", "interval", "maj@k", "interval", "problems")
     yield Table(f"Samples of one problem together{suffix}", columns, rows)
-    repeats = summary.repeats
-    row = (f"{len(repeats.accuracy)} repeats", percent(repeats.mean), percent(repeats.std))
-    yield Table(f"Repeats{suffix}", ("", "mean", "std"), [row])
+    if accuracy := summary.repeats.accuracy:
+        row = (f"{len(accuracy)} repeats", percent(summary.repeats.mean), percent(summary.repeats.std))
+        yield Table(f"Repeats{suffix}", ("", "mean", "std"), [row])
 
 
 def _subsets(field: str, summaries: Sequence[tuple[str, Summary]]) -> Table:
@@ -151,6 +151,12 @@ def _tool_use(summaries: Sequence[tuple[str, Summary]]) -> Table:
 
 
 def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
+    fewest, most = max(map(int, summary.pass_at), default=0), summary.samples_per_problem
+    if 0 < fewest < most:
+        yield (
+            "samples of a problem",
+            f"{fewest} to {most}: the rest were not made, as votes were decided or time was up",
+        )
     yield "correct, wrong", f"{summary.correct:,}, {summary.wrong:,}"
     yield "no answer found", f"{summary.no_answer:,} ({percent(summary.no_answer_rate)})"
     yield "truncated", f"{summary.truncated:,} ({percent(summary.truncation_rate)})"

@@ -172,7 +172,11 @@ def default_sandbox(registry: Registry) -> str:
 
 def choose_voter(settings: EvalSettings, registry: Registry) -> Chosen | None:
     """The voter that the user named."""
-    return choose("voter", settings.voter, settings, registry) if settings.voter else None
+    if settings.voter is None:
+        if given := settings.options.get("voter"):
+            raise UsageError(f"voter.{next(iter(given))} is set, but no voter", "name one with --voter")
+        return None
+    return choose("voter", settings.voter, settings, registry)
 
 
 def resolve_repeats(settings: EvalSettings, voter: Chosen | None, plan: VotePlan) -> int:
@@ -204,6 +208,8 @@ def resolve_sampling(
     own = plan.sampling.over(model.default_sampling if model else Sampling())
     wanted = sampling_of(settings).over(own).over(usual)
     wanted = msgspec.structs.replace(wanted, **dict.fromkeys(settings.leave_out))
+    if (needed := plan.sampling.logprobs) is not None and (wanted.logprobs is None or wanted.logprobs < needed):
+        raise UsageError(f"the voter '{settings.voter}' needs --logprobs {needed}, or more", "leave --logprobs out")
     if repeats > 1 and wanted.temperature == 0:
         raise UsageError("several samples with temperature 0 are the same answer each time", "raise --temperature")
     _refuse_schema(wanted.json_schema)

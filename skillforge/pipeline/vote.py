@@ -13,6 +13,7 @@ import msgspec
 from skillforge.errors import SkillForgeError, UsageError
 from skillforge.metrics.summary import Summary
 from skillforge.metrics.votes import VoteSummary, summarise_votes
+from skillforge.options import describe
 from skillforge.parts.grader import Verdict
 from skillforge.parts.sample import SampleKey
 from skillforge.pipeline.grade import Judges, no_samples
@@ -22,7 +23,7 @@ from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.ordered import in_order
 from skillforge.pipeline.report import read_summary, write_summary
 from skillforge.pipeline.resolve import Chosen, choose_part, described
-from skillforge.pipeline.voting import Judged, bare_sample, open_voting
+from skillforge.pipeline.voting import Judged, bare_sample, note_uncounted, open_voting
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.votes import VoteRow, write_votes
@@ -57,6 +58,7 @@ def vote(
     """
     run = RunDirectory.open(path)
     voter = choose_part("voter", voter_name or DEFAULT_VOTER, options, registry)
+    _refuse_making(voter, options)
     with run.locked():
         electorate = _Electorate(run, samples)
         summary = read_summary(run)
@@ -67,10 +69,21 @@ def vote(
         finally:
             observer.finished()
         votes = summarise_votes(described(voter), rows)
+        note_uncounted(votes, observer)
         write_votes(path, rows)
         summary = msgspec.structs.replace(summary, vote=votes)
         write_summary(run, summary)
     return VoteResult(votes, summary, run.manifest.resolved.get("voter"))
+
+
+def _refuse_making(voter: Chosen, options: Mapping[str, Any]) -> None:
+    """Raises UsageError for options about how samples are made: these are there."""
+    for field in describe(type(voter.options)):
+        if field.making and field.name in options:
+            raise UsageError(
+                f"voter.{field.name} says how samples are made, and this vote is over those that a run has",
+                "leave it out; --samples NUMBER votes over the first samples of each problem",
+            )
 
 
 class _Electorate:
@@ -148,7 +161,9 @@ async def _all_votes(
         contextlib.aclosing(in_order(electorate.by_problem(), held, WINDOW)) as votes,
     ):
         async for judged, row in votes:
-            rows.append(row)
+            rows.append(msgspec.structs.replace(row, afterwards=True))
             told = bare_sample(judged[0][0], row.answer or "")
             observer.sample(told, Verdict(state=row.state, answer=row.answer), None)
+        if voting.lack is not None and all(row.state == "error" for row in rows):
+            raise voting.lack
     return rows

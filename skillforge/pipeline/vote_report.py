@@ -38,4 +38,5 @@ def _facts(votes: VoteSummary) -> Iterator[tuple[str, str]]:
     if votes.early_stops or votes.cancelled:
         yield "decided early, samples not made", f"{votes.early_stops:,}, {votes.cancelled:,}"
     if votes.restarts:
-        yield "samples restarted", f"{votes.restarts:,}"
+        tokens = "" if votes.tokens is None else f" ({votes.tokens:,} completion tokens with what was thrown away)"
+        yield "samples restarted", f"{votes.restarts:,}{tokens}"

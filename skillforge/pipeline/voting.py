@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from skillforge.errors import BrokenPlugin, SkillForgeError
+from skillforge.errors import BrokenPlugin, CannotVote, SkillForgeError
+from skillforge.metrics.votes import VoteSummary
 from skillforge.parts.grader import ModelGraderOptions, Question, Verdict
 from skillforge.parts.problem import Problem
 from skillforge.parts.sample import Sample
@@ -19,6 +20,7 @@ from skillforge.parts.voter import Ballot, ModelVoter, Vote, Voter
 from skillforge.pipeline.asked_model import CHOOSER, AskedModel, find_asked_model
 from skillforge.pipeline.asking import Asker, NoReply
 from skillforge.pipeline.judging import Judging
+from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.resolve import Chosen
 from skillforge.registry import Registry
 from skillforge.runs.votes import VOTER_CACHE, VoteRow
@@ -57,6 +59,8 @@ class Voting:
         self._judging = judging
         self._asker = asker
         self._grouped: dict[str, tuple[Sequence[str], Sequence[int]]] = {}
+        self.lack: CannotVote | None = None
+        """What the samples of a problem lacked for a vote, where some did."""
 
     def read(self, sample: Sample, verdict: Verdict) -> str | None:
         """What `sample` votes for: of what the grader found, only a judged answer counts. Raises BrokenPlugin."""
@@ -80,9 +84,9 @@ class Voting:
             return self._voter.decided(ballots, missing, self._options)
 
     async def vote(self, problem: Problem, judged: Sequence[Judged]) -> VoteRow:
-        """What the vote over the samples of `problem` comes to. Raises SkillForgeError where these lack what it needs.
+        """What the vote over the samples of `problem` comes to.
 
-        State `error` where the voter fails, its model gives no reply, or no sample could be judged.
+        State `error` where these lack what the voter goes by, it fails, its model gives no reply, or no sample could be judged.
         """
         if all(verdict.state == "error" for _, verdict in judged):
             return _no_vote(problem, judged, "no sample could be judged")
@@ -91,6 +95,9 @@ class Voting:
             vote = await self._elect(ballots)
         except NoReply as error:
             return _no_vote(problem, judged, f"the voter's model gave no reply: {error}")
+        except CannotVote as error:
+            self.lack = error
+            return _no_vote(problem, judged, str(error))
         except BrokenPlugin as error:
             return _no_vote(problem, judged, error.what)
         finally:
@@ -137,9 +144,13 @@ class Voting:
         self, voter: ModelVoter, ballots: Sequence[Ballot], asked: Sequence[Question], turn: int
     ) -> Vote | None:
         assert self._asker is not None
-        replies = await asyncio.gather(*(self._asker.ask(question, turn) for question in asked))
-        with self._faults():
-            return voter.conclude(ballots, self._options, [reply.text for reply in replies])
+        replies: list[str] = []
+        found: Vote | tuple[Question, ...] | None = tuple(asked)
+        while isinstance(found, tuple):
+            replies += [reply.text for reply in await asyncio.gather(*(self._asker.ask(each, turn) for each in found))]
+            with self._faults():
+                found = voter.conclude(ballots, self._options, replies)
+        return found
 
     async def _verdict(self, vote: Vote, ballots: Sequence[Ballot], judged: Sequence[Judged]) -> Verdict:
         """That of more than half of the supporters, of whom the voter has changed no answer; else on the bare answer."""
@@ -162,6 +173,13 @@ class Voting:
         except Exception as error:
             fault = f"raised {type(error).__name__}: {one_line(str(error))}"
             raise BrokenPlugin(f"the voter '{self._voter.name}' {fault}", "tell its author") from error
+
+
+def note_uncounted(votes: VoteSummary, observer: Observer) -> None:
+    """Tell the user where no sample of any problem counts: that is seldom what was meant."""
+    if votes.problems and votes.no_answer == votes.problems:
+        name = votes.voter.split()[0]
+        observer.note(f"no answer counts for the voter '{name}': see its options with 'skillforge plugins show {name}'")
 
 
 def bare_sample(like: Sample, answer: str) -> Sample:

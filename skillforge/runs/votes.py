@@ -47,6 +47,9 @@ class VoteRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     restarts: int = 0
     """Attempts that were thrown away because their answers must not count."""
 
+    afterwards: bool = False
+    """Whether it was held over what is stored, apart from the run that makes the samples, which does not go by it."""
+
     tokens: int | None = None
     """Tokens that the model generated for this problem, with those of restarted attempts and without those of cancelled
     samples, which nobody tells; None where some are not known."""

@@ -28,6 +28,7 @@ _ELECTIONS: tuple[tuple[str | None, ...], ...] = (
 )
 
 _SMALL = 4
+_MOST_QUESTIONS = 1000
 """Ballots of the elections that are tried out in every way."""
 
 
@@ -101,14 +102,17 @@ class _Answered(Voter):
         self._reply = reply
 
     def vote(self, ballots: Sequence[Ballot], options: Any) -> Vote | None:
-        asked = self._part.questions(ballots, options)
-        if not isinstance(asked, tuple):
-            return asked
-        expect(
-            all(isinstance(each, Message) for question in asked for each in question),
-            "a question is no tuple of Messages",
-        )
-        return self._part.conclude(ballots, options, (self._reply,) * len(asked))
+        found = self._part.questions(ballots, options)
+        replies = 0
+        while isinstance(found, tuple):
+            expect(
+                all(isinstance(each, Message) for question in found for each in question),
+                "a question is no tuple of Messages",
+            )
+            replies += len(found)
+            expect(bool(found) and replies <= _MOST_QUESTIONS, "it goes on asking, whatever is replied")
+            found = self._part.conclude(ballots, options, (self._reply,) * replies)
+        return found
 
     def decided(self, ballots: Sequence[Ballot], missing: int, options: Any) -> bool:
         return self._part.decided(ballots, missing, options)

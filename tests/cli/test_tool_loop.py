@@ -386,6 +386,80 @@ def test_a_run_with_votes_is_continued_where_it_was() -> None:
     assert summary()["vote"]["accuracy"]["value"] == 1.0
 
 
+def test_votes_over_the_stored_samples_are_not_those_of_the_run() -> None:
+    """A run that is continued holds its own again, by its own voter."""
+
+    def dying(turn: Asked) -> Reply:
+        return Reply(drop=True) if turn.problem == 1 and turn.sample == 2 else solve(turn)
+
+    work = ("--voter", "majority", "-o", "voter.early_stop=false", "--repeats", 3, "--concurrency", 1, "--retries", 1)
+    with scripted_server(answering(dying)) as server:
+        evaluate(server, *work, code=1)
+    by_modulo = ("vote", "run", "--voter", "sc-tir", "-o", "voter.modulo=2", "-o", "voter.require_code=false")
+    assert skillforge("grade", "run").code == 0
+    assert skillforge(*by_modulo).code == 0
+    assert [vote["answer"] for vote in rows("votes")] == ["1", "1"]
+
+    with scripted_server(answering(solve)) as again:
+        resume(again)
+    assert turns(again) == [(1, 0), (1, 1)] and len(samples()) == 6
+    found = {vote["problem_id"]: (vote["answer"], vote["ballots"]) for vote in rows("votes")}
+    assert found == {"test-0": ("1", 3), "test-1": ("3", 3)}
+    assert summary()["vote"]["voter"].startswith("majority") and summary()["vote"]["problems"] == 2
+
+    assert skillforge(*by_modulo).code == 0
+    with scripted_server([]) as idle:
+        resume(idle)
+    assert summary()["vote"]["accuracy"]["value"] == 1.0 and summary()["vote"]["voter"].startswith("majority")
+
+
+def test_attempts_of_a_candidate_share_its_wall_time() -> None:
+    def script(turn: Asked) -> Reply:
+        return said(7, delay=0.7) if turn.sample == 0 else solve(turn)
+
+    with scripted_server(answering(script)) as server:
+        evaluate(server, *SC_TIR, "-o", "rollout.wall_time=1", problems=1)
+        until(lambda: server.in_flight == 0)
+    assert 1 <= [asked(body).sample for body in server.requests].count(0) <= 2  # three turns, were there time
+    assert samples()["test-0", 0]["finish_reason"] == "time"
+    assert summary()["vote"]["restarts"] <= 1
+
+
+def test_what_early_stop_leaves_out_is_in_no_curve() -> None:
+    """Problem 0 is decided by three samples; the samples of problem 1 differ, so that all five are made."""
+
+    def script(turn: Asked) -> Reply:
+        return said(turn.sample if turn.problem else 1)
+
+    with scripted_server(answering(script)) as server:
+        evaluate(server, "--voter", "majority", "--repeats", 5, "--concurrency", 1)
+    found = summary()
+    assert found["samples_per_problem"] == 5 and set(found["pass_at"]) == set(found["maj_at"]) == {"1", "2", "3"}
+    assert found["repeats"]["accuracy"] == {}
+    report = Path("run/report.md").read_text()
+    assert "3 to 5: the rest were not made" in report and "Repeats" not in report
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("-o", "voter.n=3"), "voter.n is set, but no voter; name one with --voter"),
+        (("--voter", "", "--repeats", 2), "unknown voter ''"),
+        (("--voter", "sc-tir", "--prompt", "chat"), "'sc-tir' counts samples that have run code"),
+        (("--voter", "sc-tir", "-o", "voter.depth=1"), "with voter.depth=1 no code runs"),
+        (("--voter", "weighted", "-o", "voter.weight=reward", "--repeats", 2), "have no rewards to vote with"),
+        (
+            ("--voter", "weighted", "-o", "voter.weight=entropy", "--repeats", 2, "--logprobs", 0),
+            "the voter 'weighted' needs --logprobs 5, or more; leave --logprobs out",
+        ),
+    ],
+)
+def test_a_vote_that_cannot_be_is_refused_before_anything_is_asked(options: tuple[str, ...], error: str) -> None:
+    with scripted_server([]) as server:
+        ended = evaluate(server, *options, code=2)
+    assert error in ended.err and not server.requests and not Path("run").exists()
+
+
 def test_a_vote_that_the_stored_samples_decide_asks_for_no_more() -> None:
     """Killed between a sample and the vote that it has decided."""
     work = ("--voter", "majority", "--repeats", 5, "--concurrency", 1)

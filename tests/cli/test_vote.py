@@ -70,10 +70,16 @@ def test_a_vote_over_the_first_samples_replaces_the_one_before(run: Path) -> Non
 
 
 def test_the_table_sets_the_vote_beside_single_samples(run: Path) -> None:
-    ended = skillforge("vote", run, "-o", "voter.risk=0.05")
+    ended = skillforge("vote", run, "--voter", "sc-tir", "-o", "voter.require_code=false")
     assert ended.code == 0, ended.err
     assert "Votes over run" in ended.out and "single samples" in ended.out
-    assert "vote: majority" in ended.out and "risk=0.05" in ended.out
+    assert "vote: sc-tir" in ended.out and "require_code=false" in ended.out
+
+
+def test_a_voter_for_whom_no_answer_counts_says_so(run: Path) -> None:
+    ended = skillforge("vote", run, "--voter", "sc-tir")
+    assert ended.code == 0 and "no answer counts for the voter 'sc-tir'" in ended.err
+    assert "no answer counts" not in skillforge("vote", run).err
 
 
 def test_another_voter_over_a_run_that_had_one() -> None:
@@ -104,6 +110,8 @@ def test_a_sample_in_error_abstains_and_a_problem_without_any_is_no_vote() -> No
         (("--voter", ""), 2, "--voter names no voter"),
         (("-o", "voter.rsk=1"), 2, "unknown option 'voter.rsk'; did you mean 'risk'?"),
         (("-o", "grader.policy=x"), 2, "'grader' does not vote; set options of the voter"),
+        (("-o", "voter.risk=0.05"), 2, "voter.risk says how samples are made"),
+        (("--voter", "sc-tir", "-o", "voter.n=4"), 2, "voter.n says how samples are made"),
         (("--samples", "1"), 2, "--samples"),
         (("--voter", "weighted"), 1, "has no log-probabilities; make the samples with --logprobs 0"),
         (("--voter", "genselect"), 2, "no model is named that chooses; name it with -o voter.model=NAME"),

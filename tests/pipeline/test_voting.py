@@ -15,6 +15,7 @@ from skillforge import (
     Backend,
     Ballot,
     BrokenPlugin,
+    CannotVote,
     Client,
     Completion,
     Message,
@@ -208,13 +209,13 @@ def test_a_bug_in_what_is_asked_meanwhile_is_told_as_such() -> None:
         Voting(chosen(Faulty("decided")), Halves()).decided([], 3)
 
 
-def test_what_the_samples_lack_is_the_users_to_know() -> None:
+def test_what_the_samples_of_a_problem_lack_costs_it_its_vote() -> None:
     class Needy(First):
         def vote(self, ballots: Sequence[Ballot], options: Any) -> Vote | None:
-            raise SkillForgeError("sample 0 has no log-probabilities", "make some")
+            raise CannotVote("sample 0 has no log-probabilities", "make some")
 
-    with pytest.raises(SkillForgeError, match="no log-probabilities; make some"):
-        voted(Needy(), judged(0, "2"))
+    row = voted(Needy(), judged(0, "2"))
+    assert (row.state, row.reason) == ("error", "sample 0 has no log-probabilities; make some")
 
 
 # A model that chooses ------------------------------------------------------------------------------------------------

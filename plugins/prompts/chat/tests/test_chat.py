@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import Literal
 
 import pytest
 
@@ -61,8 +62,16 @@ def test_a_model_that_runs_python_in_its_text_is_told_how() -> None:
 def test_a_model_that_calls_python_gets_the_same_messages_and_a_tool() -> None:
     options = ChatOptions(python="tools")
     assert STYLE.render(PROBLEM, [], options) == STYLE.render(PROBLEM, [], ChatOptions())
-    assert STYLE.code_protocol(options) == ToolProtocol()
+    protocol = STYLE.code_protocol(options)
+    assert isinstance(protocol, ToolProtocol)
     assert STYLE.code_protocol(ChatOptions()) is None
+
+
+@pytest.mark.parametrize("python", ["tools", "text"])
+def test_a_model_whose_executions_are_used_up_is_told(python: Literal["tools", "text"]) -> None:
+    protocol = STYLE.code_protocol(ChatOptions(python=python))
+    assert protocol is not None
+    assert protocol.exhausted.strip() == "No executions are left. Give the final answer now."
 
 
 def test_tools_need_chat_messages() -> None:

@@ -47,13 +47,18 @@ def elected(answers: list[str], options: ScTirOptions) -> tuple[str | None, int]
 
 def test_the_defaults_are_those_of_the_submission() -> None:
     assert VOTER.plan(ScTirOptions()) == VotePlan(
-        samples=48, sampling=Sampling(temperature=0.8), loop={"max_executions": 3, "last_turn": True}, restart=True
+        samples=48,
+        sampling=Sampling(temperature=0.8),
+        loop={"max_executions": 3, "last_turn": True},
+        needs_code=True,
+        restart=True,
     )
 
 
 def test_options_make_the_plan() -> None:
     given = {"n": "8", "depth": "1", "temperature": "1", "broken": "prune", "seconds": "350", "spare_seconds": "210"}
-    plan = VOTER.plan(parse(ScTirOptions, given, "voter."))
+    plan = VOTER.plan(parse(ScTirOptions, {**given, "require_code": "false"}, "voter."))
+    assert not plan.needs_code
     assert (plan.samples, plan.loop, plan.sampling.temperature) == (8, {"max_executions": 0, "last_turn": True}, 1.0)
     assert (plan.restart, plan.seconds, plan.spare_seconds) == (False, 350.0, 210.0)
 
@@ -64,6 +69,9 @@ def test_options_make_the_plan() -> None:
         ({"released": "true", "modulo": "1000"}, "voter.released has filters of its own"),
         ({"released": "true", "minimum": "0"}, "voter.released has filters of its own"),
         ({"spare_seconds": "10"}, "voter.spare_seconds needs a time for one problem"),
+        ({"minimum": "10", "maximum": "1"}, "no number is from voter.minimum to voter.maximum"),
+        ({"depth": "1"}, "with voter.depth=1 no code runs"),
+        ({"n": "1"}, "bad value '1' for option 'voter.n'"),
         ({"modulo": "1"}, "bad value '1' for option 'voter.modulo'"),
     ],
 )

@@ -31,13 +31,18 @@ BLOCKS = (
 )
 """What a model is told that runs code in its text."""
 
+NO_MORE = "No executions are left. Give the final answer now."
+
 FENCES = CodeProtocol(
     code_begin="```python\n",
     code_end="```",
     output_begin="```output\n",
     output_end="\n```\n",
     stop="```output",
+    exhausted=f"\n{NO_MORE}\n",
 )
+
+CALLS = ToolProtocol(exhausted=f"\n\n{NO_MORE}")
 
 
 class ChatOptions(PartOptions, frozen=True, kw_only=True):
@@ -95,7 +100,7 @@ class Chat(PromptStyle):
 
     def code_protocol(self, options: ChatOptions) -> CodeProtocol | ToolProtocol | None:
         """How code is asked for, where `options` let the model run any."""
-        return {"tools": ToolProtocol(), "text": FENCES, None: None}[options.python]
+        return {"tools": CALLS, "text": FENCES, None: None}[options.python]
 
     def stop_strings(self, options: ChatOptions) -> tuple[str, ...]:
         """In text format, the start of the next block; a chat model ends its turn by itself."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from skillforge import Ballot, ModelGraderOptions, ModelVoter, Question, ReasoningTags, Vote, Voter, hookimpl
-from skillforge_genselect.prompts import LABELS, ask_best
+from skillforge_genselect.prompts import LABELS, ask_best, ask_summary, shown, shown_summary
 from skillforge_judge_grader.replies import Unreadable, read_verdict
 from skillforge_plurality_voters import classes, elect
 
@@ -32,13 +32,18 @@ class GenselectOptions(ModelGraderOptions, frozen=True, kw_only=True):
     candidates: Annotated[
         int, Meta(ge=2, le=len(LABELS), description="Most solutions that the model is shown of one problem.")
     ] = 16
-    characters: Annotated[int, Meta(ge=100, description="Characters that it is shown of each solution, the last.")] = (
-        4000
-    )
+    characters: Annotated[int, Meta(ge=100, description="Characters that it is shown of each solution.")] = 4000
+    longer: Annotated[
+        Literal["summarize", "cut"],
+        Meta(description="A solution with more: let the model summarize it first, or show its end."),
+    ] = "summarize"
 
 
 class GenselectVoter(ModelVoter):
-    """Asks for the best solution by its letter; where the reply names none, the majority decides."""
+    """Asks for the best solution by its letter; where the reply names none, the majority decides.
+
+    Solutions that are too long to be shown are summarized first, by a question each.
+    """
 
     name = "genselect"
     summary = "A model reads the solutions of a problem and names the best."
@@ -46,20 +51,40 @@ class GenselectVoter(ModelVoter):
     Options = GenselectOptions
 
     def questions(self, ballots: Sequence[Ballot], options: GenselectOptions) -> Vote | tuple[Question, ...] | None:
-        """One question; a Vote where all solutions come to the same answer."""
+        """For a summary of each solution that is too long, or for the best; a Vote where all come to the same answer."""
         found = classes(ballots)
         if len(found) < 2:
             return elect(ballots)
         problem = ballots[0].sample.problem.question
-        solutions = [_solution(ballots[position]) for position in _candidates(found, options.candidates)]
-        return (ask_best(problem, solutions, options.characters),)
+        solutions = _solutions(ballots, found, options)
+        summaries = tuple(
+            ask_summary(problem, text, options.characters) for text in solutions if _is_too_long(text, options)
+        )
+        return summaries or (ask_best(problem, [shown(text, options.characters) for text in solutions]),)
 
-    def conclude(self, ballots: Sequence[Ballot], options: GenselectOptions, replies: Sequence[str]) -> Vote | None:
-        """The answer of the solution that is named, with all ballots for it."""
+    def conclude(
+        self, ballots: Sequence[Ballot], options: GenselectOptions, replies: Sequence[str]
+    ) -> Vote | tuple[Question, ...] | None:
+        """For the best, once there are summaries; then the answer of the solution that is named, with all ballots for it."""
         found = classes(ballots)
+        solutions = _solutions(ballots, found, options)
+        if 0 < len(replies) == sum(_is_too_long(text, options) for text in solutions):
+            summaries = iter(replies)
+            parts = [
+                shown_summary(text, _without_reasoning(next(summaries)), options.characters)
+                if _is_too_long(text, options)
+                else shown(text, options.characters)
+                for text in solutions
+            ]
+            return (ask_best(ballots[0].sample.problem.question, parts),)
+        return self._chosen(ballots, found, options, replies[-1])
+
+    def _chosen(
+        self, ballots: Sequence[Ballot], found: Sequence[Sequence[int]], options: GenselectOptions, reply: str
+    ) -> Vote | None:
         shown = dict(zip(LABELS.lower(), _candidates(found, options.candidates), strict=False))
         try:
-            label = read_verdict(replies[0], shown)
+            label = read_verdict(reply, shown)
         except Unreadable as error:
             majority = elect(ballots)
             reason = f"majority: the model's choice could not be read: {error}"
@@ -82,9 +107,21 @@ def _candidates(found: Sequence[Sequence[int]], most: int) -> list[int]:
     return sorted(position for position, _ in zip(rounds, range(most), strict=False))
 
 
-def _solution(ballot: Ballot) -> str:
-    """What the model wrote, without private reasoning."""
-    return _REASONING.split(ballot.sample.transcript.answer_text)[1].strip()
+def _solutions(ballots: Sequence[Ballot], found: Sequence[Sequence[int]], options: GenselectOptions) -> list[str]:
+    """What the model wrote in the samples that are shown, without private reasoning."""
+    return [
+        _without_reasoning(ballots[position].sample.transcript.answer_text)
+        for position in _candidates(found, options.candidates)
+    ]
+
+
+def _is_too_long(solution: str, options: GenselectOptions) -> bool:
+    """Whether the model is to summarize it."""
+    return options.longer == "summarize" and len(solution) > options.characters
+
+
+def _without_reasoning(text: str) -> str:
+    return _REASONING.split(text)[1].strip()
 
 
 @hookimpl

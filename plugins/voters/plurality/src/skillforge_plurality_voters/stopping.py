@@ -15,7 +15,7 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta
 
-from skillforge import Ballot, PartOptions
+from skillforge import MAKING, Ballot, PartOptions
 from skillforge_plurality_voters.counting import classes
 
 
@@ -23,7 +23,8 @@ class StoppingOptions(PartOptions, frozen=True, kw_only=True):
     """When to make no more samples of a problem."""
 
     early_stop: Annotated[
-        bool, Meta(description="Make no more samples of a problem once its vote is decided (see risk).")
+        bool,
+        Meta(description="Make no more samples of a problem once its vote is decided (see risk).", extra=MAKING),
     ] = True
     risk: Annotated[
         float,
@@ -32,6 +33,7 @@ class StoppingOptions(PartOptions, frozen=True, kw_only=True):
             lt=1,
             description="Chance that the full vote would have another winner at which a vote counts as decided;"
             " 0: only when no other answer can win any more.",
+            extra=MAKING,
         ),
     ] = 0.0
 

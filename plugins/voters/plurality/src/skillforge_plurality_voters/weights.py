@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from skillforge import Ballot, PartOptions, Sampling, SkillForgeError, VotePlan
+from skillforge import Ballot, CannotVote, PartOptions, Sampling, UsageError, VotePlan
 
 ALTERNATIVES = 5
 """Tokens of which the entropy asks the log-probability: as many as every server gives."""
@@ -28,20 +28,25 @@ class WeightOptions(PartOptions, frozen=True, kw_only=True):
 
 
 def plan(options: WeightOptions) -> VotePlan:
-    """What the samples must bring along."""
+    """What the samples must bring along. Raises UsageError for what only imported samples have."""
+    if options.weight == "reward":
+        raise UsageError(
+            "samples that are made have no rewards to vote with (voter.weight=reward)",
+            "choose another -o voter.weight; rewards come with a run: skillforge import --reward-field NAME",
+        )
     asked = {"logprob": 0, "entropy": ALTERNATIVES}.get(options.weight)
     return VotePlan(sampling=Sampling(logprobs=asked))
 
 
 def weigh(ballots: Sequence[Ballot], options: WeightOptions) -> list[float]:
-    """The weights, at least 0, of `ballots`; 0 of abstentions. Raises SkillForgeError where one is not known."""
+    """The weights, at least 0, of `ballots`; 0 of abstentions. Raises CannotVote where one is not known."""
     weight, lacks, fix = _WEIGHTS[options.weight]
     found = []
     for ballot in ballots:
         value = 0.0 if ballot.answer is None else weight(ballot)
         if value is None:
             sample = ballot.sample
-            raise SkillForgeError(f"sample {sample.sample_index} of the problem '{sample.problem.id}' has {lacks}", fix)
+            raise CannotVote(f"sample {sample.sample_index} of the problem '{sample.problem.id}' has {lacks}", fix)
         found.append(value)
     return found
 

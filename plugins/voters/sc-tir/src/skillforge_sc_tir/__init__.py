@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from skillforge import Ballot, Sample, Sampling, UsageError, Vote, VotePlan, Voter, hookimpl
+from skillforge import MAKING, Ballot, Sample, Sampling, UsageError, Vote, VotePlan, Voter, hookimpl
 from skillforge_plurality_voters import StoppingOptions, elect, is_decided
 from skillforge_sc_tir import released
 from skillforge_sc_tir.filters import whole_number, within
@@ -18,15 +18,21 @@ SKILLFORGE_CONTRACT = 1
 class ScTirOptions(StoppingOptions, frozen=True, kw_only=True):
     """Options of the voter `sc-tir`."""
 
-    n: Annotated[int, Meta(ge=1, le=4096, description="Samples of each problem: the width.")] = 48
+    n: Annotated[int, Meta(ge=2, le=4096, description="Samples of each problem: the width.", extra=MAKING)] = 48
     depth: Annotated[
-        int, Meta(ge=1, description="Turns of the model in one sample: one more than it may run blocks of code.")
+        int,
+        Meta(
+            ge=1,
+            description="Turns of the model in one sample: one more than it may run blocks of code.",
+            extra=MAKING,
+        ),
     ] = 4
-    temperature: Annotated[float, Meta(ge=0, description="Sampling temperature.")] = 0.8
+    temperature: Annotated[float, Meta(ge=0, description="Sampling temperature.", extra=MAKING)] = 0.8
     broken: Annotated[
         Literal["restart", "prune"],
         Meta(
-            description="A sample whose answer must not count: restart it with the turns that it has left, or drop it."
+            description="A sample whose answer must not count: restart it with the turns that it has left, or drop it.",
+            extra=MAKING,
         ),
     ] = "restart"
     require_code: Annotated[
@@ -50,10 +56,17 @@ class ScTirOptions(StoppingOptions, frozen=True, kw_only=True):
     ] = False
     seconds: Annotated[
         Annotated[float, Meta(gt=0)] | None,
-        Meta(description="Time for one problem; at its end the samples under way end with what is written."),
+        Meta(
+            description="Time for one problem; at its end the samples under way end with what is written.", extra=MAKING
+        ),
     ] = None
     spare_seconds: Annotated[
-        float, Meta(ge=0, description="Most seconds that a problem may take more, out of what others have left over.")
+        float,
+        Meta(
+            ge=0,
+            description="Most seconds that a problem may take more, out of what others have left over.",
+            extra=MAKING,
+        ),
     ] = 0.0
 
     def __post_init__(self) -> None:
@@ -63,6 +76,13 @@ class ScTirOptions(StoppingOptions, frozen=True, kw_only=True):
             )
         if self.spare_seconds and self.seconds is None:
             raise UsageError("voter.spare_seconds needs a time for one problem", "set -o voter.seconds=NUMBER too")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise UsageError("no number is from voter.minimum to voter.maximum", "raise the one or lower the other")
+        if self.depth == 1 and self.require_code:
+            raise UsageError(
+                "with voter.depth=1 no code runs, and only samples that have run code count",
+                "raise voter.depth, or set -o voter.require_code=false",
+            )
 
     @property
     def filters(self) -> bool:
@@ -83,6 +103,7 @@ class ScTirVoter(Voter):
             samples=options.n,
             sampling=Sampling(temperature=options.temperature),
             loop={"max_executions": options.depth - 1, "last_turn": True},
+            needs_code=options.require_code,
             restart=options.broken == "restart",
             seconds=options.seconds,
             spare_seconds=options.spare_seconds,
