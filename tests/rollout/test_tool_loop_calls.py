@@ -44,7 +44,8 @@ def test_a_call_that_makes_no_sense_is_answered(bench: Workbench, asked: ToolCal
 def test_calls_beyond_the_executions_are_answered_and_not_run(bench: Workbench) -> None:
     rolled = bench.roll("chat", [called("1", "2", "3"), ANSWER], loop={"max_executions": 2}, **TOOLS)
     none_left = "Error: not run, there are no executions left."
-    assert tool_outputs(rolled.prompts[1]) == [("c1", "1"), ("c2", "2"), ("c3", none_left)]
+    last = "\n\nNo executions are left. Give the final answer now."
+    assert tool_outputs(rolled.prompts[1]) == [("c1", "1"), ("c2", f"2{last}"), ("c3", none_left + last)]
     assert [segment.status for segment in rolled.written if segment.kind == "output"] == ["ok", "ok", "error"]
 
 
