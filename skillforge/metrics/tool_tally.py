@@ -9,7 +9,7 @@ from math import fsum, isfinite
 
 from skillforge.metrics.summary import AnswerPlaces, Spread, ToolUse
 from skillforge.metrics.tool_facts import AnswerPlace, ToolFacts
-from skillforge.metrics.usage import percentile
+from skillforge.metrics.usage import is_count, percentile
 
 
 class ToolTally:
@@ -29,7 +29,7 @@ class ToolTally:
         self._statuses.update(facts.statuses)
         self._seconds.extend(seconds for seconds in facts.seconds if isfinite(seconds))
         self._turns[facts.turns] += 1
-        self._turn_tokens.update(facts.turn_tokens)
+        self._turn_tokens.update(filter(is_count, facts.turn_tokens))
         if facts.answer is not None:
             self._answers[facts.answer] += 1
 

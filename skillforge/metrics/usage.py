@@ -5,13 +5,17 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from math import isfinite
+from typing import TypeGuard
 
 from skillforge.metrics.outcome import Outcome
 from skillforge.metrics.summary import Latency, Throughput, Tokens
 
+MOST_TOKENS = 2**31 - 1
+"""A count of tokens above this is nonsense of a server."""
+
 
 class Usage:
-    """Collects what each sample cost. What a backend does not report is left out, not counted as 0."""
+    """Collects what each sample cost. What a backend does not report, or no sample can have, is left out, not counted as 0."""
 
     def __init__(self) -> None:
         self._prompts = 0
@@ -21,10 +25,10 @@ class Usage:
 
     def add(self, outcome: Outcome) -> None:
         """Take one sample in."""
-        if outcome.prompt_tokens is not None:
+        if is_count(outcome.prompt_tokens):
             self._prompts += 1
             self._prompt_tokens += outcome.prompt_tokens
-        if outcome.completion_tokens is not None:
+        if is_count(outcome.completion_tokens):
             self._completions.append(outcome.completion_tokens)
         if outcome.latency is not None and isfinite(outcome.latency):
             self._latencies.append(outcome.latency)
@@ -59,6 +63,11 @@ class Usage:
             return None
         tokens = sum(self._completions) / wall_seconds if self._completions else None
         return Throughput(samples / wall_seconds, tokens)
+
+
+def is_count(tokens: int | None) -> TypeGuard[int]:
+    """Whether a number of tokens is known, and one that a sample can have."""
+    return tokens is not None and 0 <= tokens <= MOST_TOKENS
 
 
 def percentile(ordered: Sequence[float], share: int) -> float | None:

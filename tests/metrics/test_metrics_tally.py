@@ -173,6 +173,16 @@ def test_usage_percentiles_and_throughput() -> None:
     assert summary.mean_score == 0.25
 
 
+@pytest.mark.parametrize("nonsense", [-1, 2**31, 10**30])
+def test_a_nonsense_count_of_tokens_is_one_that_is_not_known(nonsense: int) -> None:
+    run = [
+        outcome("a", 0, "correct", prompt_tokens=3, completion_tokens=2),
+        outcome("b", 0, "correct", prompt_tokens=nonsense, completion_tokens=nonsense),
+    ]
+    assert tallied(run).summary().tokens == tallied(run[:1]).summary().tokens
+    assert tallied(run[1:]).summary().tokens is None
+
+
 states = st.sampled_from(["correct", "wrong", "no-answer", "error"])
 runs = st.dictionaries(
     st.tuples(st.sampled_from(["p1", "p2", "p10", "\ud800"]), st.integers(0, 7)),

@@ -104,6 +104,13 @@ def test_what_went_wrong_in_other_ways_is_told_apart() -> None:
     assert tools.statuses == dict.fromkeys(sorted(ways), 1)
 
 
+@pytest.mark.parametrize("nonsense", [-1, 2**31, pytest.param(10**400, id="10**400")])
+def test_a_nonsense_count_of_tokens_is_one_that_is_not_known(nonsense: int) -> None:
+    facts = ToolFacts(statuses=("ok",), turns=2, turn_tokens=(30, nonsense))
+    tools = summed([Outcome(problem_id="p", index=0, state="correct", tools=facts)]).tools
+    assert tools is not None and tools.turn_tokens == Spread(30.0, 30, 30)
+
+
 def test_a_run_without_code_has_no_tool_use() -> None:
     assert summed([]).tools is None
     assert summed([judged(0, PLAIN, "42"), judged(1, Transcript(), None)]).tools is None
