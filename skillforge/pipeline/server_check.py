@@ -50,7 +50,7 @@ async def _check_server(backend: Chosen, url: str, model: str | None) -> AsyncIt
     if not ready:
         yield Finding("server", "missing", "is there, and takes no requests", "wait until it has loaded its model")
         return
-    yield Finding("server", "ok", f"answers{_with_key(backend)}")
+    yield Finding("server", "ok", f"answers{_with_key(backend, shown=bool(names))}")
     yield _told_models(names, model)
     model = model or next(iter(names), None)
     if model is not None:
@@ -116,19 +116,22 @@ def _target(model: str, url: str) -> Target:
     return Target(ModelRef(model, model), url)
 
 
-def _with_key(backend: Chosen) -> str:
-    """With which key it lets us in, by the name of its variable."""
+def _with_key(backend: Chosen, *, shown: bool) -> str:
+    """With which key we were there, by the name of its variable; `shown`: it let us see more than an open door."""
     variable = getattr(backend.options, "api_key_env", None)
     if variable is None:
         return ""
-    return f", with the key in {variable}" if os.environ.get(variable) else f", without a key ({variable} is not set)"
+    if not os.environ.get(variable):
+        return f", without a key ({variable} is not set)"
+    return f", with the key in {variable}" if shown else f" what is sent with the key in {variable}"
 
 
 def _told_models(names: Sequence[str], wanted: str | None) -> Finding:
+    if not names and wanted:
+        return Finding("models", "ok", "the server does not tell them")
     if not names:
-        state: Literal["ok", "weak"] = "ok" if wanted else "weak"
-        fix = "name one with --model, or correct the path in --base-url"
-        return Finding("models", state, "the server does not tell them", fix)
+        what = "the server tells none: nothing here speaks this protocol, or they have to be named"
+        return Finding("models", "missing", what, "correct --base-url, or name a model with --model")
     more = f", … ({len(names) - MODELS_SHOWN} more)" if len(names) > MODELS_SHOWN else ""
     return Finding("models", "ok", ", ".join(one_line(name, 100) for name in names[:MODELS_SHOWN]) + more)
 

@@ -231,15 +231,25 @@ def test_a_form_that_is_refused_is_a_weakness_while_the_other_works(asker, skill
 
 def test_what_a_server_does_not_tell_is_not_claimed_of_it(asker, skillforge) -> None:
     nothing = "backend.models=0"
-    assert look(skillforge, "-o", nothing).keys() == {"server", "models"}
-    shown = skillforge("doctor", "--base-url", URL, "-o", nothing).stdout
-    assert "! models: the server does not tell them\n    → name one with --model, or correct the path in" in shown
     found = look(skillforge, "-o", nothing, "--model", "mine")
     assert found["models"] == ("ok", "the server does not tell them")
     assert found["model"] == ("ok", "mine, as you name it")
     assert found["capabilities"][1] == (
         "chat, max_tokens, seed, temperature, text (the backend's; the server does not tell its own)"
     )
+
+
+def test_whatever_answers_without_models_is_no_server_that_a_run_could_use(
+    asker, skillforge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASKER_KEY", "sk-never-shown")
+    result = skillforge("doctor", "--base-url", URL, "-o", "backend.models=0")
+    assert result.exit_code == 1
+    assert result.stdout.strip().splitlines()[1:] == [
+        "  ✓ server: answers what is sent with the key in ASKER_KEY",
+        "  ✗ models: the server tells none: nothing here speaks this protocol, or they have to be named",
+        "    → correct --base-url, or name a model with --model",
+    ]
 
 
 def test_a_backend_that_asks_no_server_is_refused_in_one_line(site, skillforge) -> None:
