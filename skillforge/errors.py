@@ -59,7 +59,7 @@ class RequestFailed(SkillForgeError):
     """This attempt failed in a way that can pass: retried with backoff.
 
     `throttled` tells that the server asked for less load (429, 503); `retry_after` is its wish in seconds;
-    `connection` tells that no answer came at all.
+    `connection` tells that no answer came at all; raised from a TimeoutError, that none came in time.
     """
 
     def __init__(

@@ -13,12 +13,15 @@ from skillforge.errors import BackendUnusable, ContextOverflow, RequestFailed, R
 from skillforge.parts.backend import Client, Completion, Request
 from skillforge.rollout.draft import Draft
 from skillforge.rollout.limiter import Limiter
-from skillforge.rollout.outage import READY_SECONDS, Outages
+from skillforge.rollout.outage import READY_SECONDS, Outages, takes_requests
 from skillforge.text import one_line
 
 BACKOFF_FIRST = 0.1
 BACKOFF_MOST = 30.0
 RETRY_AFTER_MOST = 300.0
+PAUSE_TOLD = 10.0
+"""Seconds of a pause that a server asks for, from which on the user is told of it."""
+
 UNUSABLE_IN_A_ROW = 10
 """So many requests answered "wrong key" or "no such model", with no success between, are no longer the fault of single ones,
 even where the client itself finds nothing wrong."""
@@ -56,11 +59,15 @@ class Dispatcher:
         patience: float = 0.0,
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """A server that is lost after it has answered is waited for, up to `patience` seconds; `tell` tells the user."""
+        """A server that is lost after it has answered is waited for, up to `patience` seconds; `tell` tells the user so, and
+        of long pauses that a server asks for.
+        """
         self._client = client
         self._limiter = limiter
         self._retries = retries
         self._outages = Outages(client, patience, tell)
+        self._tell = tell
+        self._told_of_pause = False
         self._last_success = float("-inf")
         self._answered: Request | None = None
         """The last request that was answered."""
@@ -97,8 +104,8 @@ class Dispatcher:
                 if spared < SPARED_MOST and error.throttled and self._last_success > first_failed:
                     spared += 1
                 if attempt - spared > self._retries:
-                    raise self._exhausted(error, attempt, first_failed) from error
-                await asyncio.sleep(_pause(attempt, error.retry_after))
+                    raise await self._exhausted(error, attempt, first_failed) from error
+                await self._pause(error, attempt)
             except SkillForgeError:
                 raise
             except Exception as error:
@@ -109,6 +116,7 @@ class Dispatcher:
                 if completion.cached:
                     return Answer(completion, None, attempt - 1)
                 self._last_success, self._answered, self._unusable = time.monotonic(), request, 0
+                self._told_of_pause = False
                 self._limiter.succeeded()
                 return Answer(completion, self._last_success - sent, attempt)
 
@@ -138,15 +146,28 @@ class Dispatcher:
             pass
         return False
 
-    def _exhausted(self, error: RequestFailed, attempts: int, first_failed: float) -> Exception:
-        if error.connection and self._last_success < first_failed:
-            return BackendUnusable(
-                f"{error.what}, {attempts} times in a row", "start the server again, then continue the run"
+    async def _pause(self, error: RequestFailed, attempt: int) -> None:
+        """Wait before the next try. The user hears of a long pause that is the server's wish, once until it answers."""
+        seconds = _pause_seconds(attempt, error.retry_after)
+        asked_for = error.throttled or error.retry_after is not None
+        if asked_for and seconds >= PAUSE_TOLD and not self._told_of_pause:
+            self._told_of_pause = True
+            self._tell(f"the server asks for less ({error.what}), waiting {seconds:.0f} s")
+        await asyncio.sleep(seconds)
+
+    async def _exhausted(self, error: RequestFailed, attempts: int, first_failed: float) -> Exception:
+        if not error.connection or self._last_success >= first_failed:
+            return GaveUp(f"{error.what} (given up after {attempts} attempts)", attempts)
+        fix = "start the server again"
+        if isinstance(error.__cause__, TimeoutError) and await takes_requests(self._client):
+            fix = (
+                "the server is up, but slow or stuck: give it longer (-o backend.timeout=SECONDS), "
+                "or fewer requests at once (--concurrency N)"
             )
-        return GaveUp(f"{error.what} (given up after {attempts} attempts)", attempts)
+        return BackendUnusable(f"{error.what}, {attempts} times in a row", f"{fix}, then continue the run")
 
 
-def _pause(attempt: int, retry_after: float | None) -> float:
+def _pause_seconds(attempt: int, retry_after: float | None) -> float:
     """Seconds to wait: what the server asked for, or exponential backoff with jitter so that retries do not come in waves."""
     if retry_after is not None:
         return min(retry_after, RETRY_AFTER_MOST) + random.uniform(0, BACKOFF_FIRST)

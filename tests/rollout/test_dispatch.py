@@ -88,6 +88,24 @@ def test_what_the_server_asks_for_is_honoured(pauses: list[float]) -> None:
     assert pauses[1] <= dispatch.RETRY_AFTER_MOST + 1
 
 
+def test_a_long_pause_that_the_server_asks_for_is_told_once_until_it_answers(pauses: list[float]) -> None:
+    told: list[str] = []
+    later = RequestFailed("HTTP 429", throttled=True, retry_after=86400.0)
+    soon = RequestFailed("HTTP 429", throttled=True, retry_after=5.0)
+    client = Scripted(soon, GOOD, later, later, GOOD, later, GOOD)
+
+    async def main() -> None:
+        dispatcher = Dispatcher(client, Limiter(1), 3, tell=told.append)
+        await dispatcher.complete(REQUEST)
+        assert told == []
+        await dispatcher.complete(REQUEST)
+        assert told == ["the server asks for less (HTTP 429), waiting 300 s"]
+        await dispatcher.complete(REQUEST)
+
+    asyncio.run(main())
+    assert told == ["the server asks for less (HTTP 429), waiting 300 s"] * 2
+
+
 def test_only_throttling_lowers_the_load(pauses: list[float]) -> None:
     limiter = Limiter(None)
     before = limiter.limit
@@ -195,6 +213,34 @@ def test_a_server_that_dies_after_an_answer_ends_the_run_and_costs_no_sample(pau
 def test_a_server_that_is_gone_ends_the_run(pauses: list[float]) -> None:
     with pytest.raises(BackendUnusable, match="connection refused, 4 times in a row; start the server again"):
         complete(Scripted(RequestFailed("connection refused", connection=True)))
+
+
+class Silent(Client):
+    """Answers in no time that it is given."""
+
+    def __init__(self, up: bool) -> None:
+        self.up = up
+
+    async def ready(self) -> bool:
+        return self.up
+
+    async def complete(self, request: Request) -> Completion:
+        raise RequestFailed("no answer within 2 s", connection=True) from TimeoutError()
+
+
+def test_a_server_that_is_up_and_too_slow_is_not_to_be_started_again(pauses: list[float]) -> None:
+    with pytest.raises(BackendUnusable) as caught:
+        complete(Silent(up=True))
+    assert caught.value.what == "no answer within 2 s, 4 times in a row"
+    assert caught.value.fix == (
+        "the server is up, but slow or stuck: give it longer (-o backend.timeout=SECONDS), "
+        "or fewer requests at once (--concurrency N), then continue the run"
+    )
+
+
+def test_a_server_that_went_silent_because_it_is_gone_is_to_be_started_again(pauses: list[float]) -> None:
+    with pytest.raises(BackendUnusable, match="within 2 s, 4 times in a row; start the server again"):
+        complete(Silent(up=False))
 
 
 def test_broken_connections_beside_answers_cost_one_sample(pauses: list[float]) -> None:
