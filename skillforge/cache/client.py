@@ -59,6 +59,9 @@ class CachingClient(Client):
     async def versions(self) -> Mapping[str, str]:
         return await self._inner.versions()
 
+    def uncached(self) -> Client:
+        return self._inner
+
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """What is kept for `request`, whose text `on_text` is told at once, or else what the inner client answers."""
         self.requests += 1

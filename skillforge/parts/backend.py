@@ -132,6 +132,10 @@ class Client(ABC):
         `check`. For run.json and reports, such as `{"vllm": "0.11.0"}`."""
         return {}
 
+    def uncached(self) -> Client:
+        """The client to ask where an answer has to come from the model itself, and not from what was kept."""
+        return self
+
     @abstractmethod
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """Make one completion, once: retries and concurrency are the caller's.

@@ -139,7 +139,7 @@ class Dispatcher:
             # One look at a time: the first that finds it out ends the run.
             async with self._looking, asyncio.timeout(READY_SECONDS):
                 await self._client.check()
-                await self._client.complete(msgspec.structs.replace(answered, sampling=sampling))
+                await self._client.uncached().complete(msgspec.structs.replace(answered, sampling=sampling))
         except BackendUnusable:
             return True
         except Exception:  # whatever else: a fault of these requests

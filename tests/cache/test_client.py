@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from skillforge import (
+    BackendUnusable,
     Client,
     Completion,
     Message,
@@ -28,6 +29,8 @@ from skillforge.cache import store as store_module
 from skillforge.cache.client import CachingClient, caching
 from skillforge.cache.origin import Origin
 from skillforge.cache.store import Store
+from skillforge.rollout.dispatch import Dispatcher
+from skillforge.rollout.limiter import Limiter
 
 GREEDY = Sampling(temperature=0.0)
 RICH = Completion(
@@ -142,6 +145,24 @@ def test_what_was_answered_once_is_given_again_whole(tmp_path: Path) -> None:
     assert session.ask(request()) == [msgspec.structs.replace(RICH, cached=True, first_token=None)]
     assert second.asked == [] and session.heard == [RICH.text]
     assert session.notes == [f"of 1 completions, 1 came from the cache in {tmp_path}; 0 were added"]
+
+
+def test_whether_a_key_still_works_is_asked_of_the_server_and_not_kept(tmp_path: Path) -> None:
+    one_token = request(sampling=Sampling(temperature=0.0, max_tokens=1))
+    Session(tmp_path, Scripted(RICH)).ask(one_token)
+    expired = BackendUnusable("HTTP 401")
+    inner = Scripted(RICH, expired)
+
+    async def main() -> None:
+        with closing(Store(tmp_path)) as store:
+            async with caching(inner, store, origin, list[str]().append) as client:
+                dispatcher = Dispatcher(client, Limiter(1), 0)
+                await dispatcher.complete(request())
+                with pytest.raises(BackendUnusable):
+                    await dispatcher.complete(request("other"))
+
+    asyncio.run(main())
+    assert inner.asked == [request(), request("other"), one_token]
 
 
 def test_an_open_cache_finds_what_it_added_itself(tmp_path: Path) -> None:
