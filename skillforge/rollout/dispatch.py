@@ -13,7 +13,7 @@ from skillforge.errors import BackendUnusable, ContextOverflow, RequestFailed, R
 from skillforge.parts.backend import Client, Completion, Request
 from skillforge.rollout.draft import Draft
 from skillforge.rollout.limiter import Limiter
-from skillforge.rollout.outage import READY_SECONDS, Outages, takes_requests
+from skillforge.rollout.outage import Outages, is_unusable, takes_requests
 from skillforge.text import one_line
 
 BACKOFF_FIRST = 0.1
@@ -127,24 +127,10 @@ class Dispatcher:
     async def _unusable_or_given_up(self, error: BackendUnusable, attempts: int) -> Exception:
         """What no request survives ends the run; beside requests that succeed, it is this request's own fault."""
         self._unusable += 1
-        if self._answered is None or self._unusable >= UNUSABLE_IN_A_ROW or await self._is_unusable(self._answered):
+        if self._answered is None or self._unusable >= UNUSABLE_IN_A_ROW:
             return error
-        return GaveUp(str(error), attempts)
-
-    async def _is_unusable(self, answered: Request) -> bool:
-        """Whether no request can succeed any more, such as where a key has expired: the client finds it out, or it shows when
-        one that was `answered` is asked again, for a single token."""
-        sampling = msgspec.structs.replace(answered.sampling, max_tokens=1)
-        try:
-            # One look at a time: the first that finds it out ends the run.
-            async with self._looking, asyncio.timeout(READY_SECONDS):
-                await self._client.check()
-                await self._client.uncached().complete(msgspec.structs.replace(answered, sampling=sampling))
-        except BackendUnusable:
-            return True
-        except Exception:  # whatever else: a fault of these requests
-            pass
-        return False
+        async with self._looking:  # one look at a time: the first that finds it out ends the run
+            return error if await is_unusable(self._client, self._answered) else GaveUp(str(error), attempts)
 
     async def _pause(self, error: RequestFailed, attempt: int) -> None:
         """Wait before the next try. The user hears of a long pause that is the server's wish, once until it answers."""

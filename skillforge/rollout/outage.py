@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 
+import msgspec
+
 from skillforge.errors import BackendUnusable, SkillForgeError
-from skillforge.parts.backend import Client
+from skillforge.parts.backend import Client, Request
 
 PAUSE_FIRST = 0.1
 PAUSE_MOST = 5.0
@@ -74,6 +76,27 @@ async def takes_requests(client: Client) -> bool:
             return await client.ready()
     except (SkillForgeError, TimeoutError):
         return False
+
+
+async def ask_again(client: Client, answered: Request) -> None:
+    """Ask for a single token of what was `answered` before: does the server still do it? Raises TimeoutError, and what
+    `client` raises."""
+    sampling = msgspec.structs.replace(answered.sampling, max_tokens=1)
+    async with asyncio.timeout(READY_SECONDS):
+        await client.check()
+        await client.uncached().complete(msgspec.structs.replace(answered, sampling=sampling))
+
+
+async def is_unusable(client: Client, answered: Request) -> bool:
+    """Whether no request can succeed any more, such as where a key has expired: the client finds it out, or it shows when
+    one that was `answered` is asked again."""
+    try:
+        await ask_again(client, answered)
+    except BackendUnusable:
+        return True
+    except Exception:  # whatever else: a fault of single requests
+        pass
+    return False
 
 
 def _duration(seconds: float) -> str:

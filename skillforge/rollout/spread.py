@@ -10,19 +10,26 @@ from typing import Self
 
 from skillforge.errors import BackendUnusable, RequestFailed
 from skillforge.parts.backend import Client, Completion, Request
-from skillforge.rollout.outage import growing_pauses, takes_requests
+from skillforge.rollout.outage import ask_again, growing_pauses, is_unusable, takes_requests
 
 REST_FIRST = 0.1
 REST_MOST = 5.0
 THROTTLED_REST = 1.0
 """Seconds for which a server that asked for less load, without saying for how long, gets only what no other can take."""
 
+FAILURES_TOLD = 10
+"""A server that fails so many times in a row is worth a word."""
+
+FULL_SECONDS = 10.0
+"""A server that is merely full answers something within this time, however many requests it turns away."""
+
 
 class Spread(Client):
     """Sends each request to the server with the fewest of ours in flight; where several have as few, they take turns.
 
-    A request that fails on one server goes to another at once. A server that breaks connections, or that can answer none,
-    is left out until it is ready again; one with other faults rests for a moment. Only what fails on all of them is raised.
+    A request that fails on one server goes to another at once. A server that breaks connections is left out until it is
+    ready again, one that can answer none until it answers; one with other faults rests for a moment. Only what fails on all
+    of them is raised. The user hears of a server that is left out or fails time after time, once until it answers again.
     """
 
     def __init__(self, clients: Iterable[tuple[str, Client]], tell: Callable[[str], None]) -> None:
@@ -30,6 +37,8 @@ class Spread(Client):
         self._servers = [_Server(name, client) for name, client in clients]
         self._tell = tell
         self._asking: set[asyncio.Task[None]] = set()
+        self._answered: Request | None = None
+        """The last request that was answered."""
         known = [server.client.default_concurrency for server in self._servers]
         self.default_concurrency = None if None in known else sum(number or 0 for number in known)
 
@@ -99,25 +108,30 @@ class Spread(Client):
         more = () if on_text is None else (tell,)
         tried: list[_Server] = []
         failed: RequestFailed | None = None
+        refused: BackendUnusable | None = None
         while not told and (server := self._choose(tried)) is not None:
             tried.append(server)
             server.in_flight += 1
             try:
                 completion = await server.client.complete(request, *more)
             except BackendUnusable as error:
-                self._leave_out(server, error)
+                if await self._is_unusable(server):
+                    self._leave_out(server, error, request)
+                else:
+                    refused = error
             except RequestFailed as error:
                 failed = error
                 if error.connection:
                     self._leave_out(server, error)
                 else:
-                    server.rest(error)
+                    self._rest(server, error)
             else:
-                server.failures = 0
+                self._answered = request
+                self._succeeded(server)
                 return completion
             finally:
                 server.in_flight -= 1
-        raise failed if failed is not None else self._nobody()
+        raise failed or refused or self._nobody()
 
     @property
     def _working(self) -> list[_Server]:
@@ -142,32 +156,68 @@ class Spread(Client):
         what = f"none of the {len(self._servers)} servers can be used: {worst.what}"
         return RequestFailed(what, connection=True) if broken else BackendUnusable(what, worst.fix)
 
+    async def _is_unusable(self, server: _Server) -> bool:
+        """Whether what `server` takes no request for is a fault of the server, and not of that request."""
+        if self._answered is None:
+            return True
+        async with server.looking:
+            return server.lost is not None or await is_unusable(server.client, self._answered)
+
+    def _succeeded(self, server: _Server) -> None:
+        server.failures = 0
+        if server.told:
+            server.told = False
+            self._tell(f"{server.name} answers again")
+
+    def _rest(self, server: _Server, fault: RequestFailed | BackendUnusable) -> None:
+        server.rest(fault)
+        if server.keeps_failing(fault):
+            self._tell_once(server, f"has failed {server.failures} times in a row: {fault.what}")
+
+    def _tell_once(self, server: _Server, trouble: str) -> None:
+        """Tell what is wrong with `server`, unless something was told since its last answer."""
+        if not server.told:
+            server.told = True
+            self._tell(f"{server.name} {trouble}")
+
     # Servers that are lost ----------------------------------------------------------------------------------------
 
-    def _leave_out(self, server: _Server, fault: RequestFailed | BackendUnusable) -> None:
-        """Give `server` nothing more until it can be used again."""
+    def _leave_out(
+        self, server: _Server, fault: RequestFailed | BackendUnusable, request: Request | None = None
+    ) -> None:
+        """Give `server` nothing more until it can be used again: until it answers, where `request` has shown the fault."""
         if server.lost is not None:  # by another request
             return
-        server.rest(fault)
+        self._rest(server, fault)
         server.lost = fault
-        task = asyncio.create_task(self._take_back(server, fault.what))
+        if isinstance(fault, BackendUnusable):
+            self._tell_once(server, f"is left out: {fault.what}")
+        task = asyncio.create_task(self._take_back(server, fault.what, request))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _take_back(self, server: _Server, fault: str) -> None:
+    async def _take_back(self, server: _Server, fault: str, request: Request | None) -> None:
         """Ask a lost server until it can be used. The user hears of it, unless that is at once."""
-        told = False
         await asyncio.sleep(server.rests_until - time.monotonic())
         for pause in growing_pauses():
-            if await _usable(server.client):
+            if await self._usable(server, request):
                 break
-            if not told:
-                told = True
-                self._tell(f"{server.name} is left out: {fault}")
+            self._tell_once(server, f"is left out: {fault}")
             await asyncio.sleep(pause)
         server.lost = None
-        if told:
-            self._tell(f"{server.name} answers again")
+
+    async def _usable(self, server: _Server, request: Request | None) -> bool:
+        if not await takes_requests(server.client):
+            return False
+        try:
+            if request is None:
+                await server.client.check()
+            else:
+                await ask_again(server.client, self._answered or request)
+                self._succeeded(server)
+        except Exception:  # whatever it is: no answer
+            return False
+        return True
 
 
 class _Server:
@@ -181,23 +231,27 @@ class _Server:
         """Why it is left out."""
         self.failures = 0
         """In a row."""
+        self.failing_since = 0.0
         self.rests_until = 0.0
-        """In monotonic seconds."""
+        """Both in monotonic seconds."""
+        self.told = False
+        """Whether the user was told of a fault since its last answer."""
+        self.looking = asyncio.Lock()
 
     def rest(self, fault: RequestFailed | BackendUnusable) -> None:
         """Let others go first for a while: not after a single fault, and longer each time that one follows another."""
+        now = time.monotonic()
         self.failures += 1
-        seconds = min(REST_MOST, REST_FIRST * 2.0 ** (self.failures - 2)) if self.failures > 1 else 0.0
+        if self.failures == 1:
+            self.failing_since = now
+        doublings = min(self.failures - 2, 30)  # after a thousand, the power would overflow
+        seconds = min(REST_MOST, REST_FIRST * 2.0**doublings) if self.failures > 1 else 0.0
         if isinstance(fault, RequestFailed) and fault.throttled:
             seconds = max(seconds, min(fault.retry_after or THROTTLED_REST, REST_MOST))
-        self.rests_until = time.monotonic() + seconds
+        self.rests_until = now + seconds
 
-
-async def _usable(client: Client) -> bool:
-    if not await takes_requests(client):
-        return False
-    try:
-        await client.check()
-    except BackendUnusable:
-        return False
-    return True
+    def keeps_failing(self, fault: RequestFailed | BackendUnusable) -> bool:
+        """Whether `fault` is one too many without an answer."""
+        throttled = isinstance(fault, RequestFailed) and fault.throttled
+        lasting = not throttled or time.monotonic() - self.failing_since >= FULL_SECONDS
+        return self.failures >= FAILURES_TOLD and lasting

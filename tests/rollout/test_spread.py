@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from skillforge import BackendUnusable, Client, Completion, Request, RequestFailed, RequestRefused, Sampling
-from skillforge.rollout.dispatch import Dispatcher
+from skillforge.rollout.dispatch import Dispatcher, GaveUp
 from skillforge.rollout.limiter import Limiter
 from skillforge.rollout.spread import Spread
 
@@ -138,11 +138,82 @@ def test_a_server_that_is_back_is_used_again() -> None:
             await asyncio.sleep(0.01)
         servers[1].fault = None
         while len(told) < 2:
+            await asking(2, 2)(spread)
             await asyncio.sleep(0.01)
         return await asking(10, 2)(spread)
 
     assert spread_over(*servers, work=work, told=told) == {"a": 5, "b": 5}
     assert told == ["server b is left out: cannot reach b", "server b answers again"]
+
+
+@pytest.mark.parametrize("fault", [RequestFailed("HTTP 500"), BackendUnusable("HTTP 401", "check the key")])
+def test_a_server_that_answers_nothing_though_it_is_ready_is_told_once_until_it_answers(
+    fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skillforge.rollout.spread.REST_MOST", 0.01)
+
+    class Failing(Server):
+        """Its list of models is fine."""
+
+        async def check(self) -> None:
+            pass
+
+    servers = [Server("a"), Failing("b", fault=fault)]
+    told: list[str] = []
+
+    async def until_told(spread: Spread, number: int) -> None:
+        async with asyncio.timeout(60):
+            while len(told) < number:
+                assert await asking(4, 2)(spread)
+                await asyncio.sleep(0.001)
+
+    async def work(spread: Spread) -> None:
+        await until_told(spread, 1)
+        await asyncio.sleep(0.3)
+        assert await asking(20, 2)(spread) == {"a": 20} and len(told) == 1
+        servers[1].fault = None
+        await until_told(spread, 2)
+        servers[1].fault = fault
+        await until_told(spread, 3)
+
+    spread_over(*servers, work=work, told=told)
+    trouble = (
+        "server b is left out: HTTP 401"
+        if isinstance(fault, BackendUnusable)
+        else "server b has failed 10 times in a row: HTTP 500"
+    )
+    assert told == [trouble, "server b answers again", trouble]
+
+
+def test_a_server_may_fail_any_number_of_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skillforge.rollout.spread.REST_MOST", 0.0)
+    assert spread_over(Server("a"), Server("b", fault=RequestFailed("HTTP 500")), work=asking(3000, 2)) == {"a": 3000}
+
+
+def test_a_request_that_no_server_takes_is_no_fault_of_the_servers() -> None:
+    class Picky(Server):
+        async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
+            if request.seed == 1:
+                raise BackendUnusable("HTTP 403: not about that")
+            return await super().complete(request, on_text)
+
+    servers = [Picky("a"), Picky("b")]
+    told: list[str] = []
+
+    async def work(spread: Spread) -> Counter[str]:
+        dispatcher = Dispatcher(spread, Limiter(8), 0, 60, told.append)
+        await dispatcher.complete(REQUEST)
+        with pytest.raises(GaveUp, match="not about that"):
+            await dispatcher.complete(Request("2+2=", Sampling(), 1))
+        return await asking(10, 2)(spread)
+
+    assert spread_over(*servers, work=work, told=told) == {"a": 5, "b": 5} and told == []
+
+
+def test_a_full_server_is_not_worth_a_word_while_it_answers() -> None:
+    told: list[str] = []
+    found = spread_over(Server("small", 0.01, most=2), Server("large", 0.01), work=asking(200, 60), told=told)
+    assert found.total() == 200 and told == []
 
 
 def test_a_connection_that_breaks_once_is_not_worth_a_word() -> None:
