@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from collections.abc import Callable
 
 
 class Names:
@@ -66,19 +67,27 @@ class FewNames:
     LONGEST = 100
     OTHER = "other"
 
-    def __init__(self) -> None:
+    def __init__(self, longest: int = LONGEST, kind: Callable[[str], str] = str) -> None:
+        """Of a name, `longest` characters tell. Those of the same `kind` count as the first of them in alphabetical order."""
+        self._longest = longest
+        self._kind = kind
+        self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._others = 0
 
     def add(self, name: str) -> None:
-        """Count `name`, of which `LONGEST` characters tell."""
-        name = name[: self.LONGEST]
-        self._counts[name] = self._counts.get(name, 0) + 1
+        """Count `name`."""
+        name = name[: self._longest]
+        kind = self._kind(name)
+        self._names[kind] = min(name, self._names.get(kind, name))
+        self._counts[kind] = self._counts.get(kind, 0) + 1
         if len(self._counts) > self.MOST:
-            self._others += self._counts.pop(max(self._counts))
+            last = max(self._counts)
+            self._others += self._counts.pop(last)
+            del self._names[last]
 
     def counts(self) -> dict[str, int]:
         """Name -> times it came, the most frequent first."""
-        found = Counter(self._counts)
+        found = Counter({self._names[kind]: count for kind, count in self._counts.items()})
         found[self.OTHER] += self._others
         return {name: count for name, count in sorted(found.items(), key=lambda item: (-item[1], item[0])) if count}

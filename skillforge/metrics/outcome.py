@@ -18,6 +18,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     state: VerdictState
     """`error` means that no judgement was possible: reported, but no part of any accuracy."""
 
+    error: str | None = None
+    """Why, in one line, where the state is `error`."""
+
     answer: str | None = None
     """The answer found in the transcript: what votes in maj@k."""
 

@@ -172,6 +172,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     finish_reasons: dict[str, int] = {}
     """Why samples ended -> samples, the most frequent first; `other` sums up what is beyond a hundred reasons."""
 
+    errors: dict[str, int] = {}
+    """Why samples are in error -> samples, bounded and sorted in the same way. Reasons that differ only in their numbers
+    (but for the status of an HTTP answer) are one."""
+
     vote: VoteSummary | None = None
     """None where the run has no voter."""
 

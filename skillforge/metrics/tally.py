@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,6 +35,8 @@ _STATES = {"correct": 0, "wrong": 1, "no-answer": 2, "error": 3}
 _CORRECT, _WRONG, _NO_ANSWER, _ERROR = range(4)
 _SILENT = -1
 
+_NUMBER = re.compile(r"(?<!\d)(?<!HTTP )\d+")
+
 
 class Tally:
     """Collects outcomes in about 40 bytes a sample, 8 an execution of code, and 40 for each problem and different answer
@@ -55,6 +58,7 @@ class Tally:
         self._usage = Usage()
         self._tools = ToolTally()
         self._finish_reasons = FewNames()
+        self._errors = FewNames(longest=200, kind=_without_numbers)
 
     def add(self, outcome: Outcome) -> None:
         """Take one graded sample in: a few microseconds, whatever has come before."""
@@ -76,6 +80,8 @@ class Tally:
             self._tools.add(outcome.tools)
         if outcome.finish_reason is not None:
             self._finish_reasons.add(outcome.finish_reason)
+        if outcome.error is not None:
+            self._errors.add(outcome.error)
 
     def summary(
         self, group: Grouping | None = None, wall_seconds: float | None = None, *, stopped: bool = False
@@ -126,6 +132,7 @@ class Tally:
             throughput=self._usage.throughput(samples, wall_seconds),
             tools=self._tools.use(samples),
             finish_reasons=self._finish_reasons.counts(),
+            errors=self._errors.counts(),
         )
 
     def _by_problem(self) -> Iterator[Sequence[int]]:
@@ -201,6 +208,10 @@ class Tally:
                 accuracy=estimate((right, graded) for right, graded, _ in row.elements()),
             )
         return found
+
+
+def _without_numbers(error: str) -> str:
+    return _NUMBER.sub("#", error)
 
 
 def _pass_at(grades: Counter[tuple[int, int]], k: int) -> AtK:

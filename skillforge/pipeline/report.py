@@ -160,7 +160,7 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "correct, wrong", f"{summary.correct:,}, {summary.wrong:,}"
     yield "no answer found", f"{summary.no_answer:,} ({percent(summary.no_answer_rate)})"
     yield "truncated", f"{summary.truncated:,} ({percent(summary.truncation_rate)})"
-    yield "in error", f"{summary.error:,} ({percent(summary.error_rate)})"
+    yield "in error", f"{summary.error:,} ({percent(summary.error_rate)}){_commonest(summary.errors)}"
     if tokens := summary.tokens:
         yield "prompt tokens", f"{_number(tokens.prompt_total)} (mean {_number(tokens.prompt_mean)})"
         spread = f"mean {_number(tokens.completion_mean)}, p90 {_number(tokens.completion_p90)}"
@@ -173,6 +173,13 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "samples/s", f"{speed.samples_per_second:.1f}"
         if speed.completion_tokens_per_second is not None:
             yield "completion tokens/s", f"{speed.completion_tokens_per_second:.0f}"
+
+
+def _commonest(errors: Mapping[str, int]) -> str:
+    """The most frequent of the reasons for errors."""
+    for reason, count in errors.items():
+        return f"{f'; {count:,} of them' if len(errors) > 1 else ''}: {one_line(reason, 120)}"
+    return ""
 
 
 def _tool_facts(tools: ToolUse, finish_reasons: Mapping[str, int]) -> Iterator[tuple[str, str]]:

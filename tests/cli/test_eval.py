@@ -458,6 +458,18 @@ def test_the_causes_of_errors_are_shown() -> None:
     assert "  1 x " in ended.err
 
 
+def test_the_most_frequent_cause_of_errors_is_in_the_report() -> None:
+    run("-o", "backend.refuse=What is ", code=3)
+    ((reason, count),) = summary("run")["errors"].items()
+    assert (reason, count) == ("HTTP 400: context overflow", 12)
+    assert f"| in error | 12 (100.0 %): {reason} |" in Path("run/report.md").read_text()
+    assert f"12 (100.0 %): {reason}" in skillforge("report", "run").out
+    samples = Path("run/samples.jsonl")
+    samples.write_text(samples.read_text().replace(reason, "no credit left", 1))
+    assert skillforge("grade", "run").code in (0, 3)
+    assert f"12 (100.0 %); 11 of them: {reason}" in skillforge("report", "run").out
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [

@@ -289,6 +289,23 @@ def test_a_name_is_cut() -> None:
     assert few.counts() == {"x" * FewNames.LONGEST: 1}
 
 
+def test_reasons_of_errors_are_counted_and_numbers_make_no_difference_but_for_statuses() -> None:
+    reasons = [
+        *("HTTP 503: busy (given up after 9 attempts)", "HTTP 503: busy (given up after 12 attempts)") * 2,
+        "HTTP 500: request 777",
+        "HTTP 500: request 8",
+        "HTTP 502: request 8",
+    ]
+    run = [outcome(f"p{number}", 0, "error", error=reason) for number, reason in enumerate(reasons)]
+    summary = tallied([*run, outcome("q", 0, "error"), outcome("r", 0, "correct", "4")]).summary()
+    assert list(summary.errors.items()) == [
+        ("HTTP 503: busy (given up after 12 attempts)", 4),
+        ("HTTP 500: request 777", 2),
+        ("HTTP 502: request 8", 1),
+    ]
+    assert summary == tallied([outcome("r", 0, "correct", "4"), outcome("q", 0, "error"), *run[::-1]]).summary()
+
+
 def test_a_problem_costs_about_100_bytes() -> None:
     problems = 25_000  # tracing makes it slow; 100,000 hold 10.5 MB and peak at 14
     gc.collect()

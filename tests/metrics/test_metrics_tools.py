@@ -197,7 +197,7 @@ def test_the_order_of_samples_does_not_matter(run: list[Outcome], draw: object) 
 
 def test_a_summary_from_before_tool_use_can_be_read() -> None:
     old = msgspec.to_builtins(summed(RUN))
-    for new in ("tools", "finish_reasons"):
+    for new in ("tools", "finish_reasons", "errors"):
         del old[new]
     for at in (*old["pass_at"].values(), *old["maj_at"].values()):
         del at["low"], at["high"]
