@@ -133,6 +133,12 @@ def test_an_unreachable_server(address: str) -> None:
     assert not Path("run").exists()
 
 
+def test_a_server_that_is_too_slow_is_not_to_be_started_again() -> None:
+    with mock_server("--latency", 60) as address:
+        ended = run(address, "-o", "backend.timeout=0.3", "--retries", 1, code=1)
+    assert "within 0.3 s, 2 times in a row; the server is up, but slow or stuck: give it longer" in ended.err
+
+
 class Gatekeeper(BaseHTTPRequestHandler):
     """Lets nobody in, and repeats the key in its answer as some servers do."""
 
