@@ -140,10 +140,14 @@ def test_a_short_prompt_garbles_no_message(lab: SimpleNamespace) -> None:
     )
 
 
-def test_no_message_holds_the_servers_paths(lab: SimpleNamespace) -> None:
+@pytest.mark.parametrize("status", [400, 500])
+def test_no_message_holds_the_servers_paths(lab: SimpleNamespace, status: int) -> None:
     said = "in /home/ann/venv/lib/server.py: see https://example.org/opt/help and POST /v1/chat/completions"
-    found = str(lab.ask(lab.http(500, error(said))).error)
-    assert found.endswith("in …/server.py: see https://example.org/opt/help and POST /v1/chat/completions")
+    found = str(lab.ask(lab.http(status, error(said))).error)
+    assert "in …/server.py: see https://example.org/opt/help and POST /v1/chat/completions" in found
+    said = r"cannot open /lustre/projects/a.bin, C:\Users\bob\secret\b.bin, file:///gpfs/secret/c and \\host\share\d"
+    found = str(lab.ask(lab.http(status, error(said))).error)
+    assert "cannot open …/a.bin, …/b.bin, …/c and …/d" in found
 
 
 @pytest.mark.parametrize(

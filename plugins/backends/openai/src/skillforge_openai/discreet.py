@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 
 from skillforge import Request
+from skillforge_openai.paths import without_paths
 
 _RUN = 16
 """So many characters in a row that stand in the prompt too are a part of it, cut as servers may have cut it."""
@@ -15,10 +15,6 @@ _SHORT = 8
 """A whole text of fewer characters stays: it gives nothing away, and would be found everywhere."""
 
 _LONGEST = 200_000
-_PATH = re.compile(
-    r"(?<![\w.:/])/(?:home|root|usr|opt|tmp|var|mnt|srv|data|work|workspace|models?|app|Users|private|scratch|nfs)"
-    r"(?:/[\w.@+-]+)*/([\w.@+-]+)"
-)
 
 
 def discreet(message: str, request: Request | None = None) -> str:
@@ -30,7 +26,7 @@ def discreet_about(message: str, sent: Iterable[str]) -> str:
     """`message` of a server that was sent the texts `sent`, fit to be shown."""
     for text in sent:
         message = _without(message, text)
-    return _PATH.sub(r"…/\1", message)
+    return without_paths(message)
 
 
 def _texts(request: Request) -> Iterator[str]:
