@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import types
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -42,6 +43,8 @@ class OptionField(msgspec.Struct, frozen=True):
     operational: bool
     making: bool
     """Whether it says how samples are made for a vote."""
+    names_variable: bool
+    """Whether its value is the name of an environment variable that holds a secret."""
 
     optional: bool
     """Whether None, "off", is a value of it."""
@@ -93,6 +96,20 @@ def identity(options: PartOptions) -> dict[str, Any]:
     }
 
 
+def refuse_unset_variables(options: PartOptions, prefix: str) -> None:
+    """Raises UsageError where an option names another environment variable than its default, and there is none.
+
+    The name is not repeated: it may be the secret itself.
+    """
+    for field in describe(type(options)):
+        name = getattr(options, field.name) if field.names_variable else None
+        if name and name != field.default and not os.environ.get(name, "").strip():
+            raise UsageError(
+                f"the option '{_label(prefix, field.name)}' names no environment variable that is set",
+                "put the key into a variable of this shell, and give the variable's name",
+            )
+
+
 def _suggest(name: str, known: Mapping[str, OptionField], prefix: str) -> str:
     return closest(name, known) if known else f"this {prefix.rstrip('.')} takes no options"
 
@@ -137,6 +154,7 @@ def _describe_field(field: msgspec.structs.FieldInfo, hint: Any) -> OptionField:
         optional=_allows_none(hint),
         operational=_marked("operational", metas),
         making=_marked("making", metas),
+        names_variable=_marked("names_variable", metas),
     )
 
 

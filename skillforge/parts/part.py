@@ -10,6 +10,10 @@ import msgspec
 OPERATIONAL = {"operational": True}
 """For `Meta(extra=OPERATIONAL)`: the option says how the work is done, not what comes out."""
 
+NAME_OF_SECRET = {**OPERATIONAL, "names_variable": True}
+"""For `Meta(extra=NAME_OF_SECRET)`: an operational option that names the environment variable of a key. One that a user names
+has to be set before a run starts."""
+
 
 class PartOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of a part's own options: subclass it, one annotated field an option.
@@ -17,7 +21,8 @@ class PartOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     A field is `name: Annotated[TYPE, Meta(description="help", ge=.., le=..)] = default`. The command line
     (`-o backend.timeout=30`), recipe files, the Python API and the generated reference all read this declaration.
     "Off" is None. `Meta(extra=OPERATIONAL)` marks an option that cannot change results (a timeout, a batch size): a run
-    may be resumed with another value. Secrets are never options: name the environment variable that holds one.
+    may be resumed with another value. Secrets are never options: name the environment variable that holds one
+    (`NAME_OF_SECRET`).
     """
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from skillforge.errors import UsageError
-from skillforge.options import describe, parse
+from skillforge.options import describe, parse, refuse_unset_variables
 from skillforge.parts.backend import Backend
 from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.model import Model, ModelRef
@@ -48,10 +48,12 @@ def choose(kind: str, name: str, settings: EvalSettings, registry: Registry) -> 
 
 
 def choose_part(kind: str, name: str, values: Mapping[str, Any], registry: Registry) -> Chosen:
-    """The part called `name`, with the options `values`."""
+    """The part called `name`, with the options `values`. Raises UsageError, also where a key that they name is not there."""
     entry = registry.find(kind, name)
     part = registry.get(kind, entry.id)
-    return Chosen(part, entry.id, entry.version, parse(part.Options, values, f"{kind}."))
+    options = parse(part.Options, values, f"{kind}.")
+    refuse_unset_variables(options, f"{kind}.")
+    return Chosen(part, entry.id, entry.version, options)
 
 
 def choose_grader(name: str, values: Mapping[str, Any], benchmark: Benchmark | None, registry: Registry) -> Chosen:

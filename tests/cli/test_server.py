@@ -201,3 +201,25 @@ def test_no_secret_reaches_a_file_or_the_screen(monkeypatch: pytest.MonkeyPatch)
 def test_a_secret_given_as_an_option_is_refused() -> None:
     ended = run("http://127.0.0.1:1/v1", "-o", "backend.api_key=sk-hunter2", model="m", code=2)
     assert "unknown option 'backend.api_key'; did you mean 'api_key_env'" in ended.err and "hunter" not in ended.err
+
+
+@pytest.mark.parametrize("name", ["gsk_AbC0123456789", "sk-hunter2-hunter2", "NOPE_KEY"])
+def test_a_variable_that_is_not_there_is_refused_before_a_run_and_not_repeated(name: str) -> None:
+    """It may be the key itself."""
+    for how in ((), ("--dry-run",)):
+        ended = run("http://127.0.0.1:1/v1", "-o", f"backend.api_key_env={name}", *how, model="m", code=2)
+        assert "'backend.api_key_env' names no environment variable that is set" in ended.err
+        assert name not in ended.err + ended.out and not list(Path().iterdir())
+    ended = skillforge("doctor", "--base-url", "http://127.0.0.1:1/v1", "-o", f"backend.api_key_env={name}")
+    assert ended.code == 2 and name not in ended.err + ended.out
+
+
+def test_a_run_is_continued_with_the_variable_of_its_key_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTHER_KEY", "sk-hunter3-hunter3")
+    with mock_server("--status-for", "What is 3 ", 400) as address:
+        run(address, "-o", "backend.api_key_env=OTHER_KEY", code=3)
+        stored = Path("run", "run.json").read_bytes()
+        monkeypatch.delenv("OTHER_KEY")
+        ended = skillforge("eval", "--resume", "run", "--retry-errors")
+    assert ended.code == 2 and "'backend.api_key_env' names no environment variable that is set" in ended.err
+    assert Path("run", "run.json").read_bytes() == stored

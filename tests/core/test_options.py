@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from skillforge import PartOptions, Sampling, UsageError
-from skillforge.options import describe, identity, parse
-from skillforge.parts.part import OPERATIONAL
+from skillforge.options import describe, identity, parse, refuse_unset_variables
+from skillforge.parts.part import NAME_OF_SECRET, OPERATIONAL
 from skillforge.pipeline.settings import EvalSettings
 
 
@@ -124,6 +124,22 @@ def test_an_unknown_name_is_refused_with_the_closest(
 def test_what_is_required_and_missing_is_named() -> None:
     with pytest.raises(UsageError, match=r"'model\.path' is required; Where it lies"):
         parse(Required, {}, "model.")
+
+
+class WithKey(PartOptions):
+    key_env: Annotated[str, Meta(description="Variable of the key.", extra=NAME_OF_SECRET)] = "OWN_KEY"
+
+
+def test_a_key_that_is_named_has_to_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-1")
+    monkeypatch.setenv("BLANK_KEY", " ")
+    for fine in ({}, {"key_env": "OWN_KEY"}, {"key_env": "MY_KEY"}, {"key_env": ""}):
+        refuse_unset_variables(parse(WithKey, fine, "backend."), "backend.")
+    for bad in ("sk-1", "BLANK_KEY"):
+        with pytest.raises(UsageError, match=r"'backend\.key_env' names no environment variable that is set") as caught:
+            refuse_unset_variables(parse(WithKey, {"key_env": bad}, "backend."), "backend.")
+        assert bad not in str(caught.value)
+    assert identity(WithKey()) == {}
 
 
 def test_identity_leaves_out_what_cannot_change_results() -> None:

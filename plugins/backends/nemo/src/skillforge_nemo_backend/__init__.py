@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, UsageError, hookimpl
-from skillforge.parts.part import OPERATIONAL
+from skillforge.parts.part import NAME_OF_SECRET, OPERATIONAL
 
 if TYPE_CHECKING:
     from skillforge_openai.address import Address
@@ -45,8 +45,9 @@ class NemoOptions(PartOptions, frozen=True, kw_only=True):
     api_key_env: Annotated[
         str,
         Meta(
-            description="Environment variable with the key of a gateway before the server; not set: no key is sent.",
-            extra=OPERATIONAL,
+            description="Environment variable with the key of a gateway before the server. Without the default one, no key is "
+            "sent; another has to be set.",
+            extra=NAME_OF_SECRET,
         ),
     ] = "NEMO_API_KEY"
 

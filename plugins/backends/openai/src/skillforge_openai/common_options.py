@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from skillforge.parts.part import OPERATIONAL
+from skillforge.parts.part import NAME_OF_SECRET, OPERATIONAL
 
 Timeout = Annotated[
     Annotated[float, Meta(gt=0)],
@@ -16,8 +16,9 @@ Timeout = Annotated[
 ApiKeyEnv = Annotated[
     str,
     Meta(
-        description="Environment variable that holds the server's key; where it is not set, no key is sent.",
-        extra=OPERATIONAL,
+        description="Environment variable that holds the server's key. Without the default one, no key is sent; another has "
+        "to be set.",
+        extra=NAME_OF_SECRET,
     ),
 ]
 

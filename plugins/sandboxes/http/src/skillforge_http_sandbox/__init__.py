@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from msgspec import Meta
 
 from skillforge import CommandPart, PartOptions, Sandbox, SandboxPool, hookimpl
-from skillforge.parts.part import OPERATIONAL
+from skillforge.parts.part import NAME_OF_SECRET, OPERATIONAL
 
 if TYPE_CHECKING:
     import click
@@ -28,8 +28,9 @@ class HttpOptions(PartOptions, frozen=True, kw_only=True):
     token_env: Annotated[
         str,
         Meta(
-            description="Environment variable that holds the service's token; where it is not set, none is sent.",
-            extra=OPERATIONAL,
+            description="Environment variable that holds the service's token. Without the default one, none is sent; another "
+            "has to be set.",
+            extra=NAME_OF_SECRET,
         ),
     ] = DEFAULT_TOKEN_ENV
     patience: Annotated[
