@@ -72,6 +72,98 @@ def test_half_characters_and_nan_are_read(lab: SimpleNamespace) -> None:
     assert completion.logprobs == [{"token": "a", "logprob": -9999.0, "top": {}}]
 
 
+# What does not matter may be of any type ------------------------------------------------------------------------------
+
+CALLED = [{"id": "a", "type": None, "function": {"name": "python", "arguments": "{}"}}]
+GOOD_USAGE = {"prompt_tokens": 9, "completion_tokens": 1}
+
+
+@pytest.mark.parametrize("kind", ["message", "text"])
+@pytest.mark.parametrize(
+    ("choice", "message", "usage"),
+    [
+        ({"index": None}, {}, {}),
+        ({"finish_reason": 5}, {}, {}),
+        ({"logprobs": "none"}, {}, {}),
+        ({"logprobs": {"content": [{"token": 5}]}, "prompt_logprobs": "x", "token_ids": ["a"]}, {}, {}),
+        ({"prompt_token_ids": "x"}, {"reasoning": {"a": 1}}, {}),
+        ({}, {"reasoning_content": ["hm"], "refusal": False}, {}),
+        ({}, {"content": [{"type": None, "text": "4"}]}, {}),
+        ({}, {"tool_calls": CALLED}, {}),
+        ({}, {}, {"prompt_tokens": "10", "completion_tokens": 5.5}),
+        ({}, {}, "none"),
+    ],
+)
+def test_a_field_of_another_type_costs_itself_alone(
+    lab: SimpleNamespace, kind: str, choice: Any, message: Any, usage: Any
+) -> None:
+    said: dict[str, Any] = {"text": "4"} if kind == "text" else {"message": {"content": "4", **message}}
+    usage = {**GOOD_USAGE, **usage} if isinstance(usage, dict) else usage
+    body = {"choices": [{"finish_reason": "stop", **said, **choice}], "usage": usage, "prompt_token_ids": 5}
+    completion = lab.ask(lab.http(200, body)).completion
+    assert (completion.text, completion.reasoning, completion.logprobs) == ("4", None, None)
+    assert completion.finish_reason == (None if "finish_reason" in choice else "stop")
+    assert len(completion.tool_calls) == (kind == "message" and "tool_calls" in message)
+    counted = (9, 1) if usage == GOOD_USAGE else (None, None)
+    assert (completion.prompt_tokens, completion.completion_tokens) == counted
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": 4},
+        {"content": [{"type": "text", "text": 4}]},
+        {"content": "", "tool_calls": "python"},
+        {"content": "", "tool_calls": [{"function": {"name": 5}}]},
+        "4",
+    ],
+)
+def test_what_was_said_and_cannot_be_read_is_no_answer(lab: SimpleNamespace, message: Any) -> None:
+    error = lab.ask(lab.http(200, {"choices": [{"message": message}]})).error
+    assert isinstance(error, RequestFailed)
+    assert "JSON of an unknown form" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "fields"),
+    [
+        (Sampling(logprobs=0), {"logprobs": "none"}),
+        (Sampling(logprobs=0), {"logprobs": {"content": [{"token": "4", "logprob": "small"}]}}),
+        (Sampling(logprobs=1), {"logprobs": {"content": [{"token": "4", "logprob": -1, "top_logprobs": 5}]}}),
+        (Sampling(prompt_logprobs=0), {"prompt_logprobs": "none"}),
+        (Sampling(token_ids=True), {"token_ids": ["a"]}),
+    ],
+)
+def test_what_was_asked_for_and_cannot_be_read_is_an_error(
+    lab: SimpleNamespace, sampling: Sampling, fields: dict[str, Any]
+) -> None:
+    body = {"choices": [{"message": {"content": "4"}, **fields}]}
+    error = lab.ask(lab.http(200, body), request=Request(lab.QUESTION.prompt, sampling)).error
+    assert isinstance(error, RequestFailed)
+    assert "JSON of an unknown form" in str(error)
+
+
+@pytest.mark.parametrize("count", [-1, 2**31, 10**30, 5.5, "10", True, [1], None])
+def test_a_count_of_tokens_that_is_none_is_not_told(lab: SimpleNamespace, count: Any) -> None:
+    usage = {"prompt_tokens": count, "completion_tokens": 2**31 - 1}
+    completion = lab.ask(lab.http(200, {"choices": [{"message": {"content": "4"}}], "usage": usage})).completion
+    assert (completion.text, completion.prompt_tokens, completion.completion_tokens) == ("4", None, 2**31 - 1)
+
+
+@pytest.mark.parametrize("choice", [{"index": 0, "finish_reason": "stop"}, {}, {"message": None}, {"text": None}])
+def test_a_choice_that_says_nothing_at_all_can_pass(lab: SimpleNamespace, choice: Any) -> None:
+    error = lab.ask(lab.http(200, {"choices": [choice]})).error
+    assert isinstance(error, RequestFailed)
+    assert "neither a message nor text" in str(error)
+
+
+def test_a_refusal_is_text(lab: SimpleNamespace) -> None:
+    completion = lab.ask(lab.chat(None, refusal="I will not.")).completion
+    assert (completion.text, completion.finish_reason) == ("I will not.", "refusal")
+    completion = lab.ask(lab.chat(None, "length", refusal="I will")).completion
+    assert (completion.text, completion.finish_reason) == ("I will", "length")
+
+
 # Reasoning --------------------------------------------------------------------------------------------------------
 
 

@@ -143,6 +143,47 @@ def test_an_answer_that_was_cut_says_why(lab: SimpleNamespace, details: Any, rea
     assert ask(lab, body).completion.finish_reason == reason
 
 
+@pytest.mark.parametrize(("why", "reason"), [("max_output_tokens", "length"), ("content_filter", "content_filter")])
+def test_an_answer_that_was_cut_before_its_first_item_is_empty(lab: SimpleNamespace, why: str, reason: str) -> None:
+    body = response(status="incomplete", incomplete_details={"reason": why})
+    completion = ask(lab, body).completion
+    assert (completion.text, completion.finish_reason) == ("", reason)
+
+
+@pytest.mark.parametrize(
+    ("items", "fields"),
+    [
+        ([{"type": "thing", "content": "odd", "name": 5}], {}),
+        ([{"type": None}], {}),
+        ([{"type": "reasoning", "summary": "odd", "content": 5}], {}),
+        ([], {"usage": {"input_tokens": "9", "output_tokens": 5.5}}),
+        ([], {"usage": {"input_tokens": 2**31, "output_tokens": -1}}),
+        ([], {"status": 5, "incomplete_details": "odd", "usage": 5}),
+        ([{"type": "message", "content": [{"text": "", "refusal": 5, "logprobs": "odd"}]}], {}),
+    ],
+)
+def test_a_field_of_another_type_costs_itself_alone(lab: SimpleNamespace, items: list[Any], fields: Any) -> None:
+    found = ask(lab, response(*items, message("4")) | fields).completion
+    assert found == Completion(text="4", finish_reason="stop")
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "message", "content": 5},
+        {"type": "message", "content": [{"text": 5}]},
+        {"type": "function_call", "call_id": "a", "name": "python", "arguments": {"code": "1"}},
+    ],
+)
+def test_what_was_said_and_cannot_be_read_is_no_answer(lab: SimpleNamespace, item: Any) -> None:
+    assert isinstance(ask(lab, response(item)).error, RequestFailed)
+
+
+def test_log_probabilities_that_were_asked_for_and_cannot_be_read_are_an_error(lab: SimpleNamespace) -> None:
+    body = response(message("4", logprobs=[{"token": "4", "logprob": "small"}]))
+    assert isinstance(ask(lab, body, sampling=Sampling(logprobs=1)).error, RequestFailed)
+
+
 def test_an_answer_of_all_its_tokens_was_cut_where_the_server_does_not_tell(lab: SimpleNamespace) -> None:
     body = {"status": "completed", "output": [message("2 +")], "usage": {"input_tokens": 9, "output_tokens": 4}}
     assert ask(lab, body, sampling=Sampling(max_tokens=4)).completion.finish_reason == "length"
@@ -206,6 +247,7 @@ def test_calls_are_read_and_sent_again_with_their_outputs(lab: SimpleNamespace) 
         ({"id": "rs_1", "summary": [], "encrypted_content": "xyz"}, True),
         ({"id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}, True),
         ({"id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]}, False),
+        ({"id": "rs_1", "summary": [], "encrypted_content": 5}, False),
     ],
 )
 def test_reasoning_is_sent_again_before_its_call(lab: SimpleNamespace, item: dict[str, Any], sent_again: bool) -> None:

@@ -174,6 +174,59 @@ def test_a_stream_without_any_answer_can_pass(lab: SimpleNamespace) -> None:
     assert "no choice" in str(hear(lab, DONE).error)
 
 
+def test_a_stream_that_says_nothing_at_all_can_pass(lab: SimpleNamespace) -> None:
+    error = hear(lab, event({"choices": [{"index": 0, "finish_reason": "stop"}]}), DONE).error
+    assert isinstance(error, RequestFailed)
+    assert "neither a message nor text" in str(error)
+
+
+@pytest.mark.parametrize("said", [{"delta": {}}, {"delta": {"content": None}}, {"text": ""}])
+def test_a_model_that_ends_at_once_says_an_empty_text(lab: SimpleNamespace, said: dict[str, Any]) -> None:
+    end = event({"choices": [{"index": 0, "finish_reason": "stop"}]})
+    completion = hear(lab, event({"choices": [{"index": 0, **said}]}), end, DONE).completion
+    assert (completion.text, completion.finish_reason) == ("", "stop")
+
+
+def test_a_refusal_in_pieces_is_text(lab: SimpleNamespace) -> None:
+    heard = hear(lab, delta(None, refusal="I will"), delta(None, refusal=" not."), delta(None, "stop"), DONE)
+    assert (heard.text, heard.completion.text, heard.completion.finish_reason) == (
+        "I will not.",
+        "I will not.",
+        "refusal",
+    )
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"index": None}, {}),
+        ({"logprobs": "none", "token_ids": "x", "prompt_token_ids": 5}, {}),
+        ({}, {"reasoning": {"a": 1}, "reasoning_content": ["hm"], "refusal": {}}),
+        (
+            {},
+            {"tool_calls": [{"index": 0, "id": "a", "type": None, "function": {"name": "python", "arguments": "{}"}}]},
+        ),
+    ],
+)
+def test_a_field_of_another_type_costs_itself_alone(
+    lab: SimpleNamespace, choice: dict[str, Any], message: dict[str, Any]
+) -> None:
+    odd = event(
+        {"choices": [{"index": 0, "delta": {"content": "4", **message}, **choice}], "usage": {"prompt_tokens": "9"}}
+    )
+    heard = hear(lab, odd, delta(None, "stop"), DONE)
+    assert heard.error is None
+    assert (heard.text, heard.completion.text, heard.completion.finish_reason) == ("4", "4", "stop")
+    assert (heard.completion.reasoning, heard.completion.logprobs, heard.completion.prompt_tokens) == (None, None, None)
+    assert len(heard.completion.tool_calls) == ("tool_calls" in message)
+
+
+def test_a_piece_that_cannot_be_read_can_pass(lab: SimpleNamespace) -> None:
+    assert isinstance(hear(lab, delta("4"), event({"choices": [{"delta": {"content": 5}}]}), DONE).error, RequestFailed)
+    odd = event({"choices": [{"delta": {"content": "4"}, "logprobs": "none"}]})
+    assert isinstance(hear(lab, odd, DONE, request=Request(USER, Sampling(logprobs=1))).error, RequestFailed)
+
+
 @pytest.mark.parametrize("bad", [b"data: {\n\n", b"data: <html>\n\n", b"data: [1]\n\n", b"data: \xff\n\n"])
 def test_an_event_that_is_no_answer_can_pass(lab: SimpleNamespace, bad: bytes) -> None:
     assert isinstance(hear(lab, delta("4"), bad, DONE).error, RequestFailed)

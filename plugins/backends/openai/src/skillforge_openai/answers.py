@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from skillforge import Request, RequestFailed
-from skillforge.text import one_line
+from skillforge import Request, Sampling
+from skillforge_openai.lenient import Tokens, read_json
 from skillforge_openai.logprobs import Logprobs, PromptLogprobs
 from skillforge_openai.tool_calls import WireCall
 
@@ -27,6 +25,7 @@ class AnswerMessage(msgspec.Struct):
     content: str | list[Part] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
+    refusal: str | None = None
     tool_calls: list[WireCall] | None = None
 
     def thought(self) -> str:
@@ -34,9 +33,9 @@ class AnswerMessage(msgspec.Struct):
         return self.reasoning_content or self.reasoning or ""
 
     def text(self) -> str:
-        """The answer."""
+        """The answer, or the refusal of one."""
         content = self.content
-        return content if isinstance(content, str) else _joined(content)
+        return (content if isinstance(content, str) else _joined(content)) + (self.refusal or "")
 
 
 class Choice(msgspec.Struct):
@@ -58,8 +57,8 @@ class Choice(msgspec.Struct):
 class Usage(msgspec.Struct):
     """Tokens, counted by the server."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: Tokens | None = None
+    completion_tokens: Tokens | None = None
 
 
 class Answer(msgspec.Struct):
@@ -71,26 +70,23 @@ class Answer(msgspec.Struct):
     prompt_token_ids: tuple[int, ...] | None = None
 
 
-_decode = msgspec.json.Decoder(Answer).decode
-_T = TypeVar("_T")
+_answer = msgspec.json.Decoder(Answer)
+_DECIDE = frozenset({"choices", "message", "delta", "content", "text", "tool_calls", "function", "name", "arguments"})
+"""Fields without which an answer is none. Others that cannot be read are left out, unless they were asked for."""
+
+LOGPROBS = frozenset({"logprobs", "tokens", "token_logprobs", "top_logprobs", "logprob"})
+"""Those of log-probabilities, which decide where these were asked for."""
 
 
-def read_answer(body: bytes) -> Answer:
-    """The answer in `body`. Raises RequestFailed for what is none."""
-    return read_json(body, _decode)
+def read_answer(body: bytes, request: Request) -> Answer:
+    """The answer to `request` in `body`. Raises RequestFailed for what is none."""
+    return read_json(body, _answer, _DECIDE | _asked_for(request.sampling))
 
 
-def read_json(body: bytes, decode: Callable[[bytes], _T]) -> _T:
-    """What `decode` makes of `body`, mended where it holds what JSON does not allow. Raises RequestFailed."""
-    try:
-        return decode(body)
-    except (ValueError, RecursionError) as error:
-        cause: Exception = error
-    try:
-        return decode(_repaired(body))
-    except (ValueError, RecursionError):
-        form = "JSON of an unknown form" if isinstance(cause, msgspec.ValidationError) else "malformed JSON"
-        raise RequestFailed(f"the server answered {form} ({one_line(str(cause))})") from cause
+def _asked_for(sampling: Sampling) -> frozenset[str]:
+    logprobs = LOGPROBS if sampling.logprobs is not None else frozenset()
+    of_prompt = {"prompt_logprobs"} if sampling.prompt_logprobs is not None else frozenset()
+    return logprobs | of_prompt | ({"token_ids", "prompt_token_ids"} if sampling.token_ids else frozenset())
 
 
 def what_stopped(choice: Choice, request: Request) -> str | None:
@@ -114,9 +110,3 @@ def before_stop(text: str, choice: Choice, request: Request) -> tuple[str, str |
 
 def _joined(parts: list[Part] | None) -> str:
     return "".join(part.text or "" for part in parts or () if part.type == "text")
-
-
-def _repaired(body: bytes) -> bytes:
-    """`body` without what Python's json module writes and JSON does not allow: NaN, Infinity, half characters."""
-    value = json.loads(body, parse_constant=lambda _: None)
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")

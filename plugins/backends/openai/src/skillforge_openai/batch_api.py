@@ -15,9 +15,9 @@ from yarl import URL
 
 from skillforge import BackendUnusable, RequestFailed
 from skillforge_openai.address import Address
-from skillforge_openai.answers import read_json
 from skillforge_openai.connection import broken
 from skillforge_openai.faults import Answer, fault, server_message
+from skillforge_openai.lenient import read_json
 
 _NOT_THERE = frozenset({400, 404, 405, 501})
 
@@ -65,9 +65,9 @@ class _Batches(msgspec.Struct):
     data: list[Batch]
 
 
-_named = msgspec.json.Decoder(_Named).decode
-_batch = msgspec.json.Decoder(Batch).decode
-_batches = msgspec.json.Decoder(_Batches).decode
+_named = msgspec.json.Decoder(_Named)
+_batch = msgspec.json.Decoder(Batch)
+_batches = msgspec.json.Decoder(_Batches)
 
 
 class BatchApi:

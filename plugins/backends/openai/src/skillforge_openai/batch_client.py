@@ -11,13 +11,13 @@ import msgspec
 
 from skillforge import Client, Completion, Request, RequestFailed
 from skillforge_openai.address import Address
-from skillforge_openai.answers import read_json
 from skillforge_openai.batch_api import BatchApi
 from skillforge_openai.batch_records import Records
 from skillforge_openai.batches import MOST_REQUESTS, Batches
 from skillforge_openai.client import AnyWire, OpenAIClient, new_client_session
 from skillforge_openai.discreet import discreet
 from skillforge_openai.faults import Answer, server_message, status_inside
+from skillforge_openai.lenient import read_json
 
 
 @contextlib.asynccontextmanager
@@ -48,7 +48,7 @@ class _Line(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"null")
 
 
-_decode_line = msgspec.json.Decoder(_Line).decode
+_line = msgspec.json.Decoder(_Line)
 
 
 class BatchClient(OpenAIClient):
@@ -71,7 +71,7 @@ class BatchClient(OpenAIClient):
     async def complete(self, request: Request, on_text: Callable[[str], None] | None = None) -> Completion:
         """One line of a batch. Where this is cancelled, the line is worked off all the same."""
         path, body = self._wire.endpoint(request), self._wire.body(request)
-        line = read_json(await self._batches.answer(path, body), _decode_line)
+        line = read_json(await self._batches.answer(path, body), _line)
         if line.response is None:
             said = self._address.clean(discreet(server_message(bytes(line.error))[0], request))
             raise RequestFailed(f"the server did not answer this request of the batch ({said})")

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import msgspec
 
 from skillforge import ToolCall
+from skillforge_openai.lenient import read_json
 
 _MOST = 10_000
 
 
 class _Reasoning(msgspec.Struct):
     encrypted_content: str | None = None
-    content: list[msgspec.Raw] | None = None
+    content: list[Any] | None = None
+
+
+_reasoning = msgspec.json.Decoder(_Reasoning)
 
 
 class ReasoningItems:
@@ -40,5 +45,5 @@ class ReasoningItems:
 
 
 def _is_whole(item: msgspec.Raw) -> bool:
-    reasoning = msgspec.json.decode(item, type=_Reasoning)
+    reasoning = read_json(bytes(item), _reasoning, ())
     return bool(reasoning.encrypted_content or reasoning.content)

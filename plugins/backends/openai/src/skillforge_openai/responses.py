@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from skillforge import Completion, Message, ReasoningTags, Request, RequestFailed, ToolCall, ToolProtocol, UsageError
-from skillforge_openai.answers import read_json
+from skillforge_openai.answers import LOGPROBS
 from skillforge_openai.dialect import PLAIN, Dialect
 from skillforge_openai.extra_body import extra_fields
+from skillforge_openai.lenient import Tokens, read_json
 from skillforge_openai.logprobs import Logprobs, TokenLogprob, normal_logprobs
 from skillforge_openai.reasoning_items import ReasoningItems
 from skillforge_openai.visible import Visible
@@ -52,8 +53,8 @@ class _Item(msgspec.Struct):
 
 
 class _Usage(msgspec.Struct):
-    input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
 
 
 class _Incomplete(msgspec.Struct):
@@ -73,9 +74,16 @@ class _Event(msgspec.Struct):
     response: msgspec.Raw = msgspec.Raw(b"")
 
 
-_decode = msgspec.json.Decoder(_Response).decode
-_decode_item = msgspec.json.Decoder(_Item).decode
-_decode_event = msgspec.json.Decoder(_Event).decode
+class _Kind(msgspec.Struct):
+    type: str = ""
+
+
+_response = msgspec.json.Decoder(_Response)
+_kind = msgspec.json.Decoder(_Kind)
+_item = msgspec.json.Decoder(_Item)
+_event = msgspec.json.Decoder(_Event)
+_DECIDE = {"message": frozenset({"content", "text"}), "function_call": frozenset({"name", "arguments"})}
+"""Type of an item -> the fields without which it is none."""
 
 
 class ResponsesWire:
@@ -134,11 +142,11 @@ class ResponsesWire:
 
     def completion(self, body: bytes, request: Request) -> Completion:
         """The completion in the body of a 200. Raises RequestFailed for anything else."""
-        response = read_json(body, _decode)
+        response = read_json(body, _response, ("output",))
         if response.status not in ("completed", "incomplete", None):
             raise RequestFailed(f"the server broke the answer off (status '{response.status}')"[:200])
-        items = [read_json(bytes(item), _decode_item) for item in response.output]
-        if not items:
+        items = [_read_item(bytes(item), request) for item in response.output]
+        if not items and response.status != "incomplete":
             raise RequestFailed("the server's answer holds no item")
         said = [part for item in items if item.type == "message" for part in item.content or ()]
         reasoning = "\n\n".join(filter(None, map(_thought, items))) or None
@@ -181,7 +189,7 @@ class ResponseStream:
 
     def add(self, data: bytes) -> bool:
         """Take in the data of one event; whether it is the last."""
-        event = read_json(data, _decode_event) if data.strip() != b"[DONE]" else _Event("response.done")
+        event = read_json(data, _event, ("response",)) if data.strip() != b"[DONE]" else _Event("response.done")
         if event.type.endswith(".delta") and isinstance(event.delta, str):
             self._first = self._first or time.perf_counter() - self._sent
             if event.type in ("response.output_text.delta", "response.refusal.delta"):
@@ -199,6 +207,12 @@ class ResponseStream:
         completion = self._finished(self._response)
         self._visible.end(completion.text)
         return msgspec.structs.replace(completion, first_token=self._first)
+
+
+def _read_item(item: bytes, request: Request) -> _Item:
+    """An item of an answer. Raises RequestFailed where what matters of it cannot be read."""
+    decide = _DECIDE.get(read_json(item, _kind, ()).type, frozenset())
+    return read_json(item, _item, decide | LOGPROBS if decide and request.sampling.logprobs is not None else decide)
 
 
 def _finish_reason(response: _Response, request: Request, calls: tuple[ToolCall, ...], said: list[_Content]) -> str:

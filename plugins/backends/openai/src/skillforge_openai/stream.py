@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from skillforge import Completion, RequestFailed
+from skillforge import Completion, Request, RequestFailed
 from skillforge_openai.answers import Answer, AnswerMessage, Choice, read_answer
 from skillforge_openai.logprobs import Logprobs
 from skillforge_openai.tool_calls import CallPieces
@@ -20,12 +20,14 @@ DONE = b"[DONE]"
 class Stream:
     """The answer to one chat or text request, as it comes. Of several choices the first counts."""
 
-    def __init__(self, visible: Visible, finished: Callable[[Answer], Completion]) -> None:
+    def __init__(self, request: Request, visible: Visible, finished: Callable[[Answer], Completion]) -> None:
+        self._request = request
         self._visible = visible
         self._finished = finished
         self._sent = time.perf_counter()
         self._first: float | None = None
         self._done = False
+        self._answered = self._refused = False
         self._choice = Choice()
         self._answer = Answer()
         self._text: list[str] = []
@@ -37,7 +39,7 @@ class Stream:
         if event.strip() == DONE:
             self._done = True
             return True
-        piece = read_answer(event)
+        piece = read_answer(event, self._request)
         self._answer.usage = piece.usage or self._answer.usage
         self._answer.prompt_token_ids = piece.prompt_token_ids or self._answer.prompt_token_ids
         for choice in piece.choices or ():
@@ -48,7 +50,9 @@ class Stream:
     def _add(self, piece: Choice) -> None:
         whole = self._choice
         self._answer.choices = [whole]
+        self._answered = self._answered or piece.delta is not None or piece.text is not None
         delta = piece.delta or AnswerMessage(content=piece.text)
+        self._refused = self._refused or bool(delta.refusal)
         text, thought = delta.text(), delta.thought()
         if self._first is None and (text or thought or delta.tool_calls):
             self._first = time.perf_counter() - self._sent
@@ -72,10 +76,15 @@ class Stream:
         """The whole answer. Raises RequestFailed where the stream was cut off before its end."""
         if not (self._done or self._choice.finish_reason):
             raise RequestFailed("the server ended the stream of an answer in its middle")
-        text = "".join(self._text)
-        self._choice.message = AnswerMessage(
-            content=text, reasoning_content="".join(self._thought) or None, tool_calls=self._calls.whole() or None
-        )
+        if self._answered:
+            self._choice.message = self._message()
         completion = self._finished(self._answer)
         self._visible.end(completion.text)
         return msgspec.structs.replace(completion, first_token=self._first)
+
+    def _message(self) -> AnswerMessage:
+        text = "".join(self._text)
+        said = AnswerMessage(refusal=text) if self._refused else AnswerMessage(content=text)
+        said.reasoning_content = "".join(self._thought) or None
+        said.tool_calls = self._calls.whole() or None
+        return said

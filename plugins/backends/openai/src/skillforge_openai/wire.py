@@ -117,14 +117,14 @@ class Wire:
 
     def completion(self, body: bytes, request: Request) -> Completion:
         """The completion in the body of a 200. Raises RequestFailed for anything else."""
-        return self._first(read_answer(body), request)
+        return self._first(read_answer(body, request), request)
 
     def completions(self, body: bytes, request: Request) -> list[Completion | RequestFailed]:
         """All answers in the body of a 200, each with the tokens of all; RequestFailed for one that broke off.
 
         Raises RequestFailed where the body holds no answers.
         """
-        answer = read_answer(body)
+        answer = read_answer(body, request)
         found: list[Completion | RequestFailed] = []
         for choice in sorted(answer.choices or (), key=lambda choice: choice.index):
             try:
@@ -139,7 +139,7 @@ class Wire:
         if request.sampling.prompt_logprobs is not None:
             return None
         visible = Visible(on_text, () if request.whole else self._tag_pair, self._tags.opened_by(request.prompt))
-        return Stream(visible, lambda answer: self._first(answer, request))
+        return Stream(request, visible, lambda answer: self._first(answer, request))
 
     def _first(self, answer: Answer, request: Request) -> Completion:
         if not answer.choices:
@@ -149,6 +149,8 @@ class Wire:
     def _completion(self, answer: Answer, choice: Choice, request: Request) -> Completion:
         if choice.finish_reason in _DOES_NOT_COUNT:
             raise RequestFailed(f"the server broke the answer off (finish_reason '{choice.finish_reason}')")
+        if choice.message is None and choice.text is None:
+            raise RequestFailed("the server's answer holds neither a message nor text")
         reasoning, text, closed = self._parts(choice, request)
         text, left_in = before_stop(text, choice, request)
         calls = choice.message.tool_calls if choice.message else None
@@ -156,7 +158,7 @@ class Wire:
         return Completion(
             text=text,
             reasoning=reasoning,
-            finish_reason=choice.finish_reason or None if closed else "length",
+            finish_reason=_finish_reason(choice) if closed else "length",
             stop=left_in or what_stopped(choice, request),
             tool_calls=read_calls(calls, request.prompt) if calls else (),
             prompt_tokens=usage.prompt_tokens if usage else None,
@@ -180,6 +182,11 @@ class Wire:
         if reasoning or request.whole:
             return reasoning or None, text, True
         return self._tags.split(text, self._tags.opened_by(request.prompt))
+
+
+def _finish_reason(choice: Choice) -> str | None:
+    refused = choice.message is not None and choice.message.refusal
+    return "refusal" if refused and choice.finish_reason == "stop" else choice.finish_reason or None
 
 
 def endpoint(request: Request) -> str:
