@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 
 from skillforge_openai.address import Address
+from skillforge_openai.bodies import MOST_OF_COMPLETION, read_answer_body
 from skillforge_openai.connection import CONNECT_SECONDS, broken, new_session, unreachable
 from skillforge_openai.faults import Answer
 
@@ -39,7 +40,8 @@ class Transport:
     async def _exchange(self, method: str, url: str, body: bytes | None, seconds: float) -> Answer:
         limit = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)
         async with self._session.request(method, url, data=body, timeout=limit, allow_redirects=False) as response:
-            return Answer(url, response.status, response.headers, await response.read())
+            content = await read_answer_body(response, MOST_OF_COMPLETION)
+            return Answer(url, response.status, response.headers, content)
 
 
 @contextlib.asynccontextmanager

@@ -15,6 +15,7 @@ from yarl import URL
 
 from skillforge import BackendUnusable, RequestFailed
 from skillforge_openai.address import Address
+from skillforge_openai.bodies import MOST_OF_COMPLETION, MOST_OF_FACTS, read_answer_body, read_beginning, too_long
 from skillforge_openai.connection import broken
 from skillforge_openai.faults import Answer, fault, server_message
 from skillforge_openai.lenient import read_json
@@ -110,11 +111,13 @@ class BatchApi:
         try:
             async with self._session.get(url, allow_redirects=False) as response:
                 if response.status != 200:
-                    raise self._fault(url, response, await response.read())
+                    raise self._fault(url, response, await read_beginning(response))
                 async for piece in response.content.iter_chunked(2**20):
                     *whole, rest = (rest + piece).split(b"\n")
                     for line in filter(None, whole):
                         yield line
+                    if len(rest) > MOST_OF_COMPLETION:
+                        raise too_long(MOST_OF_COMPLETION)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise broken(error, self._address, self._timeout) from error
         if rest:
@@ -124,7 +127,7 @@ class BatchApi:
         url = self._url(path)
         try:
             async with self._session.get(url, allow_redirects=False) as response:
-                body = await response.read()
+                body = await read_answer_body(response, MOST_OF_FACTS)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise broken(error, self._address, self._timeout) from error
         if response.status != 200:
@@ -139,7 +142,7 @@ class BatchApi:
             async with self._session.post(
                 url, data=data, headers={"Content-Type": kind}, allow_redirects=False
             ) as response:
-                body = await response.read()
+                body = await read_answer_body(response, MOST_OF_FACTS)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise broken(error, self._address, self._timeout) from error
         if response.status in _NOT_THERE:

@@ -13,6 +13,14 @@ from yarl import URL
 from skillforge import BackendUnusable, Client, Completion, Request, SkillForgeError
 from skillforge.text import closest, one_line
 from skillforge_openai.address import Address
+from skillforge_openai.bodies import (
+    MOST_OF_COMPLETION,
+    MOST_OF_FACTS,
+    MOST_OF_STREAM,
+    read_beginning,
+    read_body,
+    too_long,
+)
 from skillforge_openai.catalog import Listed, entry_of, lacking, means, read_catalog
 from skillforge_openai.connection import broken, new_session, unreachable
 from skillforge_openai.faults import Answer, fault, no_entry, server_message, status_inside
@@ -140,14 +148,14 @@ class OpenAIClient(Client):
         try:
             async with self._session.post(url, data=body, allow_redirects=False) as response:
                 if response.status != 200:
-                    raise self._fault(_answer(response, await response.read()), request)
+                    raise self._fault(_answer(response, await read_beginning(response)), request)
                 yield response
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise broken(error, self._address, self._timeout) from error
 
-    async def _read(self, response: aiohttp.ClientResponse, request: Request) -> bytes:
-        """The whole of `response`, where it tells no error."""
-        body = await response.read()
+    async def _read(self, response: aiohttp.ClientResponse, request: Request, samples: int = 1) -> bytes:
+        """The whole of `response`, which holds so many `samples`, where it tells no error."""
+        body = await read_body(response, samples * MOST_OF_COMPLETION)
         if status_inside(body):
             raise self._fault(_answer(response, body), request)
         return body
@@ -203,7 +211,7 @@ class OpenAIClient(Client):
             new_session(self._address, min(self._timeout, seconds), self._session.headers, reused=False) as alone,
             alone.get(URL(url), allow_redirects=False) as response,
         ):
-            return _answer(response, await response.read())
+            return _answer(response, await read_beginning(response, MOST_OF_FACTS))
 
     def _refuse_entry(self, answer: Answer) -> None:
         message = self._address.clean(server_message(answer.body)[0])
@@ -224,8 +232,11 @@ def _answer(response: aiohttp.ClientResponse, body: bytes) -> Answer:
 
 async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
     """The data of each event in the body of `response`."""
-    events = Events()
+    events, size = Events(), 0
     async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > MOST_OF_STREAM:
+            raise too_long(MOST_OF_STREAM)
         for event in events.feed(piece):
             yield event
     for event in events.end():
@@ -236,4 +247,4 @@ async def _read_to_end(response: aiohttp.ClientResponse) -> None:
     """Let the response end behind its last event, so that its connection can be used again."""
     with contextlib.suppress(aiohttp.ClientError, TimeoutError):
         async with asyncio.timeout(_LAST_BYTES_SECONDS):
-            await response.content.read()
+            await read_beginning(response)

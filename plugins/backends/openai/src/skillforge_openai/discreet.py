@@ -15,6 +15,8 @@ _SHORT = 8
 """A whole text of fewer characters stays: it gives nothing away, and would be found everywhere."""
 
 _LONGEST = 200_000
+_LONGEST_MESSAGE = 20_000
+"""More of it is not looked through, nor told: each place in it is looked for in the prompt."""
 
 
 def discreet(message: str, request: Request | None = None) -> str:
@@ -47,6 +49,7 @@ def _without(message: str, text: str) -> str:
     forms = dict.fromkeys((text, *as_json, repr(text)[1:-1]))
     for form in forms:
         message = message.replace(form, "[prompt]")
+    message = message[:_LONGEST_MESSAGE]
     for form in forms:
         message = _without_runs(message, form)
     return message

@@ -60,7 +60,7 @@ class ManyClient(OpenAIClient):
         """As many samples as `alike` is long."""
         n = len(alike)
         async with self._sent(request, self._wire.body(request, n=n)) as response:
-            samples = self._wire.completions(await self._read(response, request), request)
+            samples = self._wire.completions(await self._read(response, request, n), request)
         if len(samples) < n:
             raise BackendUnusable(
                 f"the server at {self._address.url} gives {len(samples)} of the {n} samples that a request asks for",
