@@ -339,6 +339,7 @@ def test_importing_the_plugin_imports_no_http_library() -> None:
     ("status", "body", "error", "said"),
     [
         (200, b'{"choices"', RequestFailed, "malformed JSON"),
+        (200, b"<html>", BackendUnusable, "an HTML page, not JSON"),
         (
             200,
             {"choices": [{"text": f"An error occurred: no {SECRET_PROMPT}"}]},

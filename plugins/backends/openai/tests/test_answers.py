@@ -51,9 +51,7 @@ def test_an_answer_without_a_choice_can_pass(lab: SimpleNamespace, body: Any) ->
     assert not error.throttled
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"<html>hello</html>", b'{"choices": [{"text": "\xff"}]}', b'{"x": ' + b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [b"", b"{", b'{"choices": [{"text": "\xff"}]}', b'{"x": ' + b"[" * 100_000])
 def test_malformed_json_can_pass(lab: SimpleNamespace, body: bytes) -> None:
     error = lab.ask(lab.http(200, body)).error
     assert isinstance(error, RequestFailed)

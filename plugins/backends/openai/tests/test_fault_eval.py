@@ -103,12 +103,37 @@ def check_whole(evaluation: Eval, server: FaultyServer) -> None:
     assert set(server.answered.values()) == {1}
 
 
-@pytest.mark.parametrize("fault", ["{", '{"choices": []}', "<html>", '{"error": {"message": "busy"}}', "cut", 500, 503])
+@pytest.mark.parametrize("fault", ["{", '{"choices": []}', '{"error": {"message": "busy"}}', "cut", 500, 503])
 def test_faults_that_pass(evaluation: Eval, server: FaultyServer, fault: Any) -> None:
     server.fate = lambda number, asked: fault if number % 3 == 0 and asked == 0 else None
     evaluation.finish()
     check_whole(evaluation, server)
     assert sum(server.asked.values()) > PROBLEMS + 5
+
+
+def test_a_page_in_place_of_an_answer_ends_the_run_at_once(evaluation: Eval, server: FaultyServer) -> None:
+    server.fate = lambda number, asked: "<!doctype html><title>Log in</title>"
+    with evaluation.start() as process:
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "/chat/completions answers with an HTML page, not JSON" in said
+    assert "check --base-url" in said
+    assert sum(server.asked.values()) <= 4  # those in flight: none is asked for again
+    assert evaluation.errors() == evaluation.samples() == []
+
+
+def test_a_page_in_mid_run_costs_no_sample(evaluation: Eval, server: FaultyServer) -> None:
+    """As where a login behind a proxy has expired."""
+    server.fate = lambda number, asked: "<html>" if number >= 10 else None
+    with evaluation.start() as process:
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "an HTML page" in said
+    assert evaluation.errors() == []
+    server.fate = lambda number, asked: None
+    evaluation.finish()
+    assert evaluation.errors() == []
+    assert len(evaluation.samples()) == PROBLEMS
 
 
 def test_slow_answers_are_given_up_and_asked_for_again(evaluation: Eval, server: FaultyServer) -> None:

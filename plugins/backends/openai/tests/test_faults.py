@@ -167,6 +167,19 @@ def test_an_unknown_model_makes_the_backend_unusable(lab: SimpleNamespace, statu
     assert "--model" in found.fix
 
 
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "application/json"])
+@pytest.mark.parametrize("listener", [None, lambda text: None])
+@pytest.mark.parametrize("page", [b"<html>hello</html>", b"\n <!DOCTYPE html><title>Log in</title>"])
+def test_a_page_in_place_of_an_answer_makes_the_backend_unusable(
+    lab: SimpleNamespace, kind: str, listener: Any, page: bytes
+) -> None:
+    answer = lab.http(200, page, Content_Type=kind)
+    outcome = lab.ask(answer, call=lambda client: client.complete(lab.QUESTION, listener))
+    assert isinstance(outcome.error, BackendUnusable)
+    assert outcome.error.what == f"{outcome.server.url}/chat/completions answers with an HTML page, not JSON"
+    assert "check --base-url" in outcome.error.fix
+
+
 @pytest.mark.parametrize("status", [404, 405])
 def test_a_wrong_address_makes_the_backend_unusable(lab: SimpleNamespace, status: int) -> None:
     outcome = lab.ask(lab.http(status, {"detail": "Not Found"}))

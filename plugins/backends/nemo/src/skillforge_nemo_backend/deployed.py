@@ -17,7 +17,7 @@ from skillforge_nemo_backend.answers import cut
 from skillforge_nemo_backend.transport import Transport
 from skillforge_openai import OpenAIOptions
 from skillforge_openai.discreet import discreet
-from skillforge_openai.faults import Answer, fault
+from skillforge_openai.faults import Answer, fault, refuse_page
 from skillforge_openai.overflow import context_overflow
 from skillforge_openai.wire import Wire, endpoint
 
@@ -75,6 +75,7 @@ class Deployed(Client):
         answer = await self._transport.send("POST", self.url + path(request), body(request, self._wire))
         if answer.status != 200:
             raise self._fault(answer, request)
+        refuse_page(answer.body, answer.url)
         completion = self._wire.completion(answer.body, request)
         if completion.text.startswith(_FAILED):
             raise self._failure(discreet(completion.text, request))

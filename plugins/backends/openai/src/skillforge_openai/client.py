@@ -23,7 +23,7 @@ from skillforge_openai.bodies import (
 )
 from skillforge_openai.catalog import Listed, entry_of, lacking, means, read_catalog
 from skillforge_openai.connection import broken, new_session, unreachable
-from skillforge_openai.faults import Answer, fault, no_entry, server_message, status_inside
+from skillforge_openai.faults import Answer, fault, no_entry, refuse_page, server_message, status_inside
 from skillforge_openai.passed_over import passed_over
 from skillforge_openai.responses import ResponseStream, ResponsesWire
 from skillforge_openai.sse import Events
@@ -158,6 +158,7 @@ class OpenAIClient(Client):
         body = await read_body(response, samples * MOST_OF_COMPLETION)
         if status_inside(body):
             raise self._fault(_answer(response, body), request)
+        refuse_page(body, response.url)
         return body
 
     async def _read_stream(
@@ -234,6 +235,8 @@ async def _events(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, Non
     """The data of each event in the body of `response`."""
     events, size = Events(), 0
     async for piece in response.content.iter_any():
+        if not size:
+            refuse_page(piece, response.url)
         size += len(piece)
         if size > MOST_OF_STREAM:
             raise too_long(MOST_OF_STREAM)

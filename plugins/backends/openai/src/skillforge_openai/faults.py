@@ -90,6 +90,15 @@ def _wrong_address(answer: Answer, said: str, address: Address) -> BackendUnusab
     return BackendUnusable(what, "correct --base-url")
 
 
+def refuse_page(body: bytes, url: object) -> None:
+    """Raises BackendUnusable where a 200 from `url` holds an HTML page, of a login, a proxy or the server's own web site."""
+    if _MARKUP.match(body):
+        raise BackendUnusable(
+            f"{url} answers with an HTML page, not JSON",
+            "check --base-url (it usually ends in /v1), and what stands between here and the server",
+        )
+
+
 class _Failed(msgspec.Struct):
     code: int | str | None = None
 
