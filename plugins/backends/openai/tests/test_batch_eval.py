@@ -98,7 +98,7 @@ def test_a_failed_batch_ends_the_run_with_what_the_server_says(evaluation: Eval,
     with evaluation.start() as process:
         _, said = process.communicate(timeout=120)
     assert process.returncode == 1
-    assert "the batch batch_0 failed: Enqueued token limit reached." in said
+    assert "the batch batch_0 failed: Enqueued token limit reached, see …/x." in said
     server.end = "completed"
     evaluation.finish()
     assert len(evaluation.samples()) == PROBLEMS

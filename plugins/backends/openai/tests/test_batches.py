@@ -194,7 +194,7 @@ def test_an_expired_batch_gives_the_rest_another_try(evaluation: Evaluation, ser
 
 
 @pytest.mark.parametrize(
-    ("end", "said"), [("failed", "failed: Enqueued token limit reached."), ("cancelled", "was cancelled")]
+    ("end", "said"), [("failed", "failed: Enqueued token limit reached, see …/x."), ("cancelled", "was cancelled")]
 )
 def test_a_batch_that_is_undone_stops_the_run_and_is_submitted_again(
     evaluation: Evaluation, server: BatchServer, end: str, said: str
@@ -212,6 +212,7 @@ def test_a_server_without_batches(evaluation: Evaluation, server: BatchServer, s
     server.faults = {"POST /v1/files": [status]}
     (error,) = evaluation.run(ask("What is 1 + 1?"))
     assert isinstance(error, BackendUnusable)
+    assert "told to fail in …/x" in error.what
     assert "backend.batch" in error.fix
 
 

@@ -80,11 +80,11 @@ def test_check_passes_over_a_server_that_gives_no_answer(lab: SimpleNamespace, a
 @pytest.mark.parametrize("status", [401, 403])
 def test_check_finds_a_wrong_key(lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     monkeypatch.setenv("MY_KEY", "sk-very-secret")
-    answer = lab.http(status, {"error": {"message": "Bad key sk-very-secret"}})
+    answer = lab.http(status, {"error": {"message": "Bad key sk-very-secret in /gpfs/u/keys"}})
     found = lab.ask(answer, call=check, api_key_env="MY_KEY").error
     assert isinstance(found, BackendUnusable)
     assert "MY_KEY" in found.fix
-    assert "sk-very-secret" not in str(found)
+    assert "Bad key [redacted] in …/keys" in str(found)
 
 
 def test_check_finds_a_key_that_has_expired_since(lab: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,8 @@ import re
 
 _STEP = r"[\w.@+%~=-]+"
 _SPACED = rf"{_STEP}(?: {_STEP})*"
-_BEFORE = r"(?<![^\s\"'`(\[{<>=:,;|])"
+_FOLDER = r"[^\s/\\\"'`<>|;]+"
+_BEFORE = r"(?:(?<![\w./)\]}$%~#\\^*+…-])|(?<=\\[nrt]))"
 """No path begins in the middle of a word, a fraction, a relative path or a formula."""
 
 _URL = r"(?:https?|wss?|grpcs?|tcp)://[^\s\"'`<>(),;|]*"
@@ -20,7 +21,7 @@ _ENDPOINT = (
 )
 _ELSEWHERE = rf"(?<!\w)[A-Za-z][A-Za-z\d+.-]{{0,20}}://(?:{_STEP}(?::\d+)?)?/*(?:{_STEP}/+)*(?P<elsewhere>{_STEP})"
 _QUOTED = r"(?<=(?P<quote>[\"'`]))/(?=[^\"'`\n]* )(?:[\w.@+%~= -]+/+)+(?P<quoted>[\w.@+%~= -]+)(?=(?P=quote))"
-_POSIX = rf"{_BEFORE}/(?=[\d/.]*[^\W\d])(?:{_STEP}/+)+(?P<posix>{_STEP})"
+_POSIX = rf"{_BEFORE}/(?=[\d/.]*[^\W\d])(?:{_FOLDER}/+)+(?P<posix>{_STEP})"
 _DRIVE = rf"(?<!\w)[A-Za-z]:(?:[\\/]+(?={_SPACED}[\\/]))(?:{_SPACED}[\\/]+)+(?P<drive>{_STEP})"
 _SHARE = rf"{_BEFORE}(?:\\\\{_STEP}\\|\\\\\\\\{_STEP}\\\\)(?:{_SPACED}\\+)*(?P<share>{_STEP})"
 _FOUND = re.compile("|".join((rf"(?P<kept>{_URL}|{_ENDPOINT})", _ELSEWHERE, _QUOTED, _POSIX, _DRIVE, _SHARE)))

@@ -53,7 +53,7 @@ class BatchServer:
         self.calls.append(call)
         for known, statuses in self.faults.items():
             if call.startswith(known) and statuses:
-                return web.json_response({"error": {"message": "told to fail"}}, status=statuses.pop(0))
+                return web.json_response({"error": {"message": "told to fail in /gpfs/u/x"}}, status=statuses.pop(0))
         response: web.StreamResponse = await handler(request)
         return response
 
@@ -101,7 +101,9 @@ class BatchServer:
     def _end(self, batch: dict[str, Any]) -> None:
         batch["status"] = self.end
         if self.end == "failed":
-            batch["errors"] = {"data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached."}]}
+            batch["errors"] = {
+                "data": [{"code": "token_limit_exceeded", "message": "Enqueued token limit reached, see /gpfs/u/x."}]
+            }
             return
         rows = [json.loads(line) for line in self.files[batch["input_file_id"]].splitlines()]
         done, left = (rows[self.unanswered :], rows[: self.unanswered]) if self.end != "completed" else (rows, [])
