@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -85,6 +85,14 @@ def assigned(assignments: Sequence[str], option: str, example: str) -> dict[str,
             )
         values[name.replace("-", "_")] = value
     return values
+
+
+def refuse_useless(options: PartOptions, names: Collection[str], prefix: str, where: str) -> None:
+    """Raises UsageError for an option among `names` that is not its default: a part has no use for them `where`, such as
+    "for a server that runs already". `prefix` is that of `parse`."""
+    for field in describe(type(options)):
+        if field.name in names and getattr(options, field.name) != field.default:
+            raise UsageError(f"the option '{_label(prefix, field.name)}' has no meaning {where}", "leave it out")
 
 
 def identity(options: PartOptions) -> dict[str, Any]:

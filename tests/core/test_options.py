@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from skillforge import PartOptions, Sampling, UsageError
-from skillforge.options import describe, identity, parse, refuse_unset_variables
+from skillforge.options import describe, identity, parse, refuse_unset_variables, refuse_useless
 from skillforge.parts.part import NAME_OF_SECRET, OPERATIONAL
 from skillforge.pipeline.settings import EvalSettings
 
@@ -194,3 +194,10 @@ def test_sampling_is_completed_by_defaults_and_knows_what_is_asked() -> None:
 def test_bounds_of_an_evaluation(name: str, value: float) -> None:
     with pytest.raises(UsageError, match="--" + name.replace("_", "-")):
         parse(EvalSettings, {"benchmark": "x", name: value}, "--")
+
+
+def test_an_option_that_a_part_has_no_use_for_is_refused_where_it_is_set() -> None:
+    refuse_useless(Options(mode="slow", name=None), ("count", "name"), "backend.", "here")
+    with pytest.raises(UsageError) as refused:
+        refuse_useless(Options(name="x"), ("count", "name"), "backend.", "for a server that runs already")
+    assert str(refused.value) == "the option 'backend.name' has no meaning for a server that runs already; leave it out"

@@ -79,9 +79,11 @@ def test_a_file_that_is_no_model_is_told(library: Any, tmp_path: Path) -> None:
         open_and_leave(Target(ModelRef(str(file), str(file))))
 
 
-def test_a_grammar_needs_a_server(library: Any) -> None:
-    with pytest.raises(UsageError, match="is for servers"):
-        open_and_leave(library.target, LlamaCppOptions(grammar='root ::= "4"'))
+@pytest.mark.parametrize("given", [{"grammar": 'root ::= "4"'}, {"timeout": 3.0}, {"api_key_env": "KEY"}])
+def test_what_needs_a_server_is_refused_in_process(given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(UsageError, match=rf"'backend.{name}' has no meaning without a server"):
+        open_and_leave(Target(ModelRef("m.gguf", "m.gguf")), LlamaCppOptions(**given))
 
 
 def test_a_model_that_is_no_file_is_told() -> None:

@@ -56,6 +56,15 @@ def test_llama_server_is_started_where_it_is_there(file: Path, program: Path) ->
     assert (server.base_url, server.health) == ("http://127.0.0.1:8123/v1", "http://127.0.0.1:8123/health")
 
 
+@pytest.mark.parametrize(
+    "given", [{"grammar": 'root ::= "4"'}, {"cache_prompt": False}, {"timeout": 3.0}, {"api_key_env": "KEY"}]
+)
+def test_what_belongs_to_requests_is_refused(file: Path, program: Path, given: dict[str, Any]) -> None:
+    (name,) = given
+    with pytest.raises(UsageError, match=f"'backend.{name}' has no meaning for `skillforge serve`"):
+        server_of(file, **given)
+
+
 def test_without_any_server_a_line_tells_what_to_install(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from skillforge import Client, Completion, Message, ModelRef, Request, Sampling, Target
+from skillforge import Client, Completion, Message, ModelRef, Request, Sampling, Target, UsageError
 from skillforge_llama_cpp import LlamaCppBackend, LlamaCppOptions
 
 pytestmark = pytest.mark.xdist_group("llama-cpp")
@@ -38,6 +38,15 @@ def test_a_penalty_that_nobody_asked_for_is_turned_off() -> None:
 def test_options_are_sent() -> None:
     body = sent(Request("2 + 2 =", Sampling(json_schema=SCHEMA)), cache_prompt=False, grammar='root ::= "4"')
     assert (body["cache_prompt"], body["grammar"], body["json_schema"]) == (False, 'root ::= "4"', json.loads(SCHEMA))
+
+
+@pytest.mark.parametrize("name", ["context", "gpu_layers", "threads"])
+def test_a_server_that_runs_has_loaded_its_model(name: str) -> None:
+    told = pytest.raises(UsageError, match=rf"'backend.{name}' has no meaning with --base-url")
+    with told:
+        LlamaCppBackend().open(NOWHERE, LlamaCppOptions(**{name: 5}))
+    with told:
+        sent(Request(QUESTION, Sampling()), **{name: 5})
 
 
 @pytest.mark.parametrize("prompt", [QUESTION, "2 + 2 ="], ids=["chat", "text"])

@@ -58,6 +58,8 @@ def test_the_script_of_today_comes_first(checkout: Path) -> None:
 def test_what_cannot_be_started_is_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="the classic NeMo server is not started from here"):
         BACKEND.server(target("owner/name"), NemoOptions(protocol="classic"), "127.0.0.1", 1024)
+    with pytest.raises(UsageError, match=r"'backend.timeout' has no meaning for `skillforge serve`"):
+        BACKEND.server(target("owner/name"), NemoOptions(timeout=3), "127.0.0.1", 1024)
     monkeypatch.setenv("EXPORT_DEPLOY", "/nowhere")
     with pytest.raises(UsageError, match="deploy script is not here; work in NVIDIA's NeMo container"):
         BACKEND.server(target("owner/name"), NemoOptions(), "127.0.0.1", 1024)

@@ -106,6 +106,11 @@ def test_a_base_url_is_needed() -> None:
         NemoBackend().open(Target(ModelRef("m", "m")), NemoOptions())
 
 
+def test_batches_are_refused_where_there_are_none() -> None:
+    with pytest.raises(UsageError, match=r"'backend.batch_size' has no meaning with protocol=openai"):
+        NemoBackend().open(Target(ModelRef("m", "m"), "http://host:1024"), NemoOptions(protocol="openai", batch_size=8))
+
+
 # Answers of the classic server ------------------------------------------------------------------------------------
 
 

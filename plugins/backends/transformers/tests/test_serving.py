@@ -45,7 +45,11 @@ def test_a_revision_is_part_of_the_name() -> None:
 @pytest.mark.parametrize(
     ("folder", "options", "told"),
     [
-        ("weights", TransformersOptions(batch_size=3), "has nothing like the option 'backend.batch_size'; leave it"),
+        (
+            "weights",
+            TransformersOptions(batch_size=3),
+            "'backend.batch_size' has no meaning for 'transformers serve'; leave it",
+        ),
         ("weights", TransformersOptions(revision="v2"), "is for models from the hub, and "),
         ("we@ights", TransformersOptions(), "because of the @ in it; rename the folder"),
     ],

@@ -9,10 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from skillforge import Completion, Message, ModelRef, Request, Sampling, Target
+from skillforge import Completion, Message, ModelRef, Request, Sampling, Target, UsageError
 from skillforge_trtllm import TrtllmBackend, TrtllmOptions
 
 PATH = Path(__file__).parents[4] / "bench" / "mock_server.py"
+
+
+def test_trtllm_serve_has_no_model_of_tritons() -> None:
+    target = Target(ModelRef("m", "m"), "http://127.0.0.1:9/v1")
+    options = TrtllmOptions(server="trtllm-serve", model_name="ensemble")
+    with pytest.raises(UsageError, match=r"'backend.model_name' has no meaning for trtllm-serve, which has"):
+        TrtllmBackend().open(target, options)
+    with pytest.raises(UsageError, match=r"'backend.model_name' has no meaning"):
+        TrtllmBackend().preview(Request("a", Sampling()), target, options)
 
 
 @pytest.mark.skipif(not PATH.exists(), reason="is part of the repository, not of the package")

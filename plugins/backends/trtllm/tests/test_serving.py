@@ -47,7 +47,12 @@ def test_a_model_of_the_hub_keeps_its_name(program: str) -> None:
 @pytest.mark.parametrize(
     ("options", "host", "told"),
     [
-        (TrtllmOptions(model_name="ensemble"), "localhost", "no option 'backend.model_name'"),
+        (
+            TrtllmOptions(model_name="ensemble"),
+            "localhost",
+            "'backend.model_name' has no meaning for `skillforge serve`",
+        ),
+        (TrtllmOptions(timeout=3), "localhost", "'backend.timeout' has no meaning for `skillforge serve`"),
         (TrtllmOptions(), "::1", "IPv4 addresses only"),
     ],
 )

@@ -75,6 +75,27 @@ def test_what_offline_mode_cannot_follow_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    "given",
+    [
+        {"start_timeout": 1.0}, {"log": "vllm.log"}, {"api_key_env": "KEY"}, {"timeout": 3.0}, {"reasoning_tags": "<a>,</a>"},
+        {"extra_body": "{}"},
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("has_vllm")
+def test_what_a_server_for_others_cannot_follow_is_refused(given: dict[str, Any]) -> None:
+    (name,) = given
+    options = VllmOptions(python=sys.executable, **given)
+    with pytest.raises(UsageError, match=f"'backend.{name}' has no meaning for `skillforge serve`; leave it out"):
+        VllmBackend().server(Target(MODEL), options, "127.0.0.1", 8000)
+
+
+def test_a_preview_refuses_what_the_run_would() -> None:
+    request = Request(CHAT, Sampling())
+    with pytest.raises(UsageError, match=r"'backend.gpus' has no meaning with --base-url"):
+        VllmBackend().preview(request, Target(MODEL, "http://127.0.0.1:9/v1"), VllmOptions(gpus=2))
+
+
+@pytest.mark.parametrize(
     ("text", "said"),
     [
         ("--port 8000", "sets --port; leave it out"),

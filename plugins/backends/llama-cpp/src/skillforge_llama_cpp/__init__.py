@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, hookimpl
+from skillforge.options import refuse_useless
 from skillforge.parts.part import OPERATIONAL
 from skillforge_openai.common_options import ApiKeyEnv, Timeout
 
@@ -21,6 +22,10 @@ _CAPABILITIES = frozenset(
     }
 )  # fmt: skip
 """What one of the ways can do. What the server or the library can do is known once it is open."""
+
+_OF_LOADING = frozenset({"context", "gpu_layers", "threads"})
+_OF_REQUESTS = frozenset({"grammar", "cache_prompt"})
+_OF_CLIENTS = frozenset({"api_key_env", "timeout"})
 
 
 class LlamaCppOptions(PartOptions, frozen=True, kw_only=True):
@@ -68,6 +73,7 @@ class LlamaCppBackend(Backend):
         return _CAPABILITIES
 
     def open(self, target: Target, options: LlamaCppOptions) -> AbstractAsyncContextManager[Client]:
+        _refuse_useless(target, options)
         if target.base_url:
             from skillforge_llama_cpp.served import open_server
 
@@ -77,6 +83,7 @@ class LlamaCppBackend(Backend):
         return open_library(target, options)
 
     def preview(self, request: Request, target: Target, options: LlamaCppOptions) -> str:
+        _refuse_useless(target, options)
         if target.base_url:
             from skillforge_llama_cpp.served import preview
         else:
@@ -86,12 +93,21 @@ class LlamaCppBackend(Backend):
     def server(self, target: Target, options: LlamaCppOptions, host: str, port: int) -> Server:
         from skillforge_llama_cpp.programs import server
 
+        refuse_useless(options, _OF_CLIENTS | _OF_REQUESTS, "backend.", "for `skillforge serve`")
         return server(target, options, host, port)
 
     def diagnose(self) -> Sequence[Finding]:
         from skillforge_llama_cpp.programs import findings
 
         return findings()
+
+
+def _refuse_useless(target: Target, options: LlamaCppOptions) -> None:
+    """Raises UsageError for an option that has no meaning for a server that runs, or in this process."""
+    if target.base_url:
+        refuse_useless(options, _OF_LOADING, "backend.", "with --base-url, since that server has loaded its model")
+    else:
+        refuse_useless(options, _OF_CLIENTS | {"grammar"}, "backend.", "without a server (--base-url)")
 
 
 @hookimpl

@@ -54,8 +54,6 @@ async def open_library(target: Target, options: LlamaCppOptions) -> AsyncIterato
     """Load the model of `target` and give its client; on leaving, end what runs and free the memory."""
     path = gguf_file(target)
     require_library()
-    if options.grammar is not None:
-        raise UsageError("the option 'backend.grammar' is for servers", "leave it out, or give --base-url")
     thread = ThreadPoolExecutor(1, "llama-cpp")
     loop = asyncio.get_running_loop()
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, UsageError, hookimpl
+from skillforge.options import refuse_useless
 from skillforge.parts.part import NAME_OF_SECRET, OPERATIONAL
 
 if TYPE_CHECKING:
@@ -88,8 +89,11 @@ class NemoBackend(Backend):
 
 
 def _address(target: Target, options: NemoOptions) -> Address:
+    """Where the server is. Raises UsageError where nothing says so, and for an option that has no meaning there."""
     from skillforge_openai.address import Address
 
+    if options.protocol == "openai":
+        refuse_useless(options, ("batch_size",), "backend.", "with protocol=openai, which has no batches")
     if not target.base_url:
         raise UsageError("the backend 'nemo' needs the address of a server", "give --base-url http://HOST:PORT")
     return Address.of(target, options.api_key_env)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillforge import Finding, Server, Target, UsageError
+from skillforge.options import refuse_useless
 from skillforge.server_command import url_of, weights_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def server(target: Target, options: NemoOptions, host: str, port: int) -> Server
     """Export-Deploy's script as its documentation calls it, with one GPU. Raises UsageError where it is not there."""
     if options.protocol == "classic":
         raise UsageError("the classic NeMo server is not started from here", "leave -o backend.protocol=classic out")
+    refuse_useless(options, ("batch_size", "timeout", "api_key_env"), "backend.", "for `skillforge serve`")
     script, python = _script(), _python()
     if script is None or python is None:
         raise UsageError("NeMo's deploy script is not here", _GET)

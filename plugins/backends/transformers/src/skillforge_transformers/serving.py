@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillforge import Finding, Server, Target, UsageError
-from skillforge.options import describe
+from skillforge.options import describe, refuse_useless
 from skillforge.server_command import find_program, url_of, weights_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def server(target: Target, options: TransformersOptions, host: str, port: int) -
     program = find_program("transformers")
     if program is None or not all(map(importlib.util.find_spec, _SERVING)):
         raise UsageError("'transformers serve' is not installed with all that it needs", f"install it: {_INSTALL}")
-    _refuse_what_is_lost(options)
+    lost = {field.name for field in describe(type(options))} - _CARRIED
+    refuse_useless(options, lost, "backend.", "for 'transformers serve'")
     model = weights_of(target)
     arguments = ["--host", host, "--port", str(port), "--device", options.device, "--dtype", options.dtype]
     if options.attn_implementation is not None:
@@ -64,13 +65,6 @@ def _refuse_folder(model: str, options: TransformersOptions) -> None:
         )
     if "@" in model:
         raise UsageError(f"'transformers serve' cannot read {model}, because of the @ in it", "rename the folder")
-
-
-def _refuse_what_is_lost(options: TransformersOptions) -> None:
-    """Raises UsageError for options that only the library in this process has."""
-    for field in describe(type(options)):
-        if field.name not in _CARRIED and getattr(options, field.name) != field.default:
-            raise UsageError(f"'transformers serve' has nothing like the option 'backend.{field.name}'", "leave it out")
 
 
 # ---------------------------------------------------------------------------------------------------------------

@@ -53,8 +53,9 @@ class TrtllmBackend(Backend):
             from skillforge_trtllm.client import open_client
 
             return open_client(target, options)
-        from skillforge_trtllm.serve import OPENAI, openai_options
+        from skillforge_trtllm.serve import OPENAI, openai_options, refuse_those_of_triton
 
+        refuse_those_of_triton(options)
         return OPENAI.open(target, openai_options(options))
 
     def preview(self, request: Request, target: Target, options: TrtllmOptions) -> str:
@@ -62,8 +63,9 @@ class TrtllmBackend(Backend):
             from skillforge_trtllm.preview import preview
 
             return preview(request, target, options)
-        from skillforge_trtllm.serve import OPENAI, openai_options
+        from skillforge_trtllm.serve import OPENAI, openai_options, refuse_those_of_triton
 
+        refuse_those_of_triton(options)
         return OPENAI.preview(request, target, openai_options(options))
 
     def server(self, target: Target, options: TrtllmOptions, host: str, port: int) -> Server:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from skillforge.options import refuse_useless
 from skillforge_openai import OpenAIBackend, OpenAIOptions
 from skillforge_openai.dialect import SAMPLING_OF_VLLM, Dialect
 
@@ -16,3 +17,8 @@ OPENAI = OpenAIBackend(Dialect(sampling=SAMPLING_OF_VLLM, text_schema="response_
 def openai_options(options: TrtllmOptions) -> OpenAIOptions:
     """The options of the backend openai for trtllm-serve."""
     return OpenAIOptions(timeout=options.timeout)
+
+
+def refuse_those_of_triton(options: TrtllmOptions) -> None:
+    """Raises UsageError for an option that has no meaning for trtllm-serve."""
+    refuse_useless(options, ("model_name",), "backend.", "for trtllm-serve, which has one model")

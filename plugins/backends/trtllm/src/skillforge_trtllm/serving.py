@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skillforge import Finding, Server, Target, UsageError
+from skillforge.options import refuse_useless
 from skillforge.server_command import find_program, url_of, weights_of
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ def server(target: Target, options: TrtllmOptions, host: str, port: int) -> Serv
     program = find_program(_PROGRAM)
     if program is None:
         raise UsageError(f"the program {_PROGRAM} is not here", _INSTALL)
-    if options.model_name is not None:
-        raise UsageError(f"{_PROGRAM} has one model, and no option 'backend.model_name'", "leave it out")
+    refuse_useless(options, ("model_name", "timeout"), "backend.", "for `skillforge serve`")
     if ":" in host:
         raise UsageError(f"{_PROGRAM} listens on IPv4 addresses only", "choose another --host")
     model = weights_of(target)

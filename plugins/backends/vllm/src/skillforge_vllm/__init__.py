@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, UsageError, hookimpl
+from skillforge import Backend, Client, Finding, PartOptions, Request, Server, Target, hookimpl
 from skillforge.parts.part import OPERATIONAL
 from skillforge_openai.common_options import ApiKeyEnv, ReasoningTagsOption, Timeout
 
@@ -90,10 +90,9 @@ class VllmBackend(Backend):
         return OPENAI.capabilities(openai_options(options))
 
     def open(self, target: Target, options: VllmOptions) -> AbstractAsyncContextManager[Client]:
-        from skillforge_vllm.ways import Way, refuse_useless, way_of
+        from skillforge_vllm.ways import Way, way_of
 
         way = way_of(target, options)
-        refuse_useless(way, options)
         if way is Way.OFFLINE:
             from skillforge_vllm.offline import open_offline
 
@@ -112,10 +111,10 @@ class VllmBackend(Backend):
         return preview(request, target, options)
 
     def server(self, target: Target, options: VllmOptions, host: str, port: int) -> Server:
-        if options.mode == "offline":
-            raise UsageError("vLLM has no server in offline mode", "leave out -o backend.mode=offline")
         from skillforge_vllm.serve import server_of
+        from skillforge_vllm.ways import refuse_useless_to_serve
 
+        refuse_useless_to_serve(options)
         return server_of(target, options, host, port)
 
     def diagnose(self) -> Sequence[Finding]:

@@ -1,4 +1,4 @@
-"""The three ways to vLLM, and the options that have a meaning in each."""
+"""The three ways to vLLM and its server for others, and the options that have a meaning in each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import enum
 from typing import TYPE_CHECKING
 
 from skillforge import Target, UsageError
+from skillforge.options import refuse_useless
 
 if TYPE_CHECKING:
     from skillforge_vllm import VllmOptions
@@ -24,22 +25,23 @@ _USELESS = {
     Way.STARTED: ("api_key_env",),
     Way.OFFLINE: ("api_key_env", "timeout", "extra_body"),
 }
+_USELESS_TO_SERVE = ("start_timeout", "log", "api_key_env", "timeout", "reasoning_tags", "extra_body")
 
 
 def way_of(target: Target, options: VllmOptions) -> Way:
-    """The way that `target` and `options` mean. Raises UsageError where they contradict each other."""
-    if options.mode == "server":
-        return Way.RUNNING if target.base_url else Way.STARTED
-    if target.base_url:
+    """The way that `target` and `options` mean. Raises UsageError where they contradict each other, and for an option that
+    has no meaning on that way."""
+    if options.mode == "offline" and target.base_url:
         raise UsageError(
             "offline mode has no server, and --base-url names one", "leave one of the two out: --base-url or the mode"
         )
-    return Way.OFFLINE
+    way = Way.OFFLINE if options.mode == "offline" else Way.RUNNING if target.base_url else Way.STARTED
+    refuse_useless(options, _USELESS[way], "backend.", way.value)
+    return way
 
 
-def refuse_useless(way: Way, options: VllmOptions) -> None:
-    """Raises UsageError for an option that has no meaning on this way and is not its default."""
-    default = type(options)()
-    for name in _USELESS[way]:
-        if getattr(options, name) != getattr(default, name):
-            raise UsageError(f"the option 'backend.{name}' has no meaning {way.value}", "leave it out")
+def refuse_useless_to_serve(options: VllmOptions) -> None:
+    """Raises UsageError for an option that has no meaning where a server is started for others."""
+    if options.mode == "offline":
+        raise UsageError("vLLM has no server in offline mode", "leave out -o backend.mode=offline")
+    refuse_useless(options, _USELESS_TO_SERVE, "backend.", "for `skillforge serve`")
