@@ -121,6 +121,7 @@ def test_batches_are_refused_where_there_are_none() -> None:
         (200, [1, 2], RequestFailed, "unknown form"),
         (200, {"sentences": [1]}, RequestFailed, "unknown form"),
         (200, {"sentences": []}, RequestFailed, "0 sentences for 1"),
+        (200, {"sentences": [""]}, RequestFailed, "an empty sentence"),
         (200, b"[" * 100_000, RequestFailed, "malformed JSON"),
         (200, "top_p must be a positive number", UsageError, "refuses the settings: top_p must be"),
         (200, f"what is {SECRET_PROMPT} in /opt/nemo/serve.py", UsageError, r"what is \[prompt\] in …/serve.py"),
@@ -140,6 +141,19 @@ def test_what_is_no_completion_is_told(
         raise found
     assert "secret" not in str(found)
     assert "\n" not in str(found)
+
+
+@pytest.mark.parametrize("ask", [put, posted])
+def test_an_answer_without_end_is_not_read_to_its_end(lab: SimpleNamespace, ask: Any) -> None:
+    found, _ = ask(lab, 200, b"7" * (65 * 2**20))
+    assert isinstance(found, RequestFailed)
+    assert "more than 64 MiB" in str(found)
+
+
+def test_a_list_of_models_without_end_is_not_read_to_its_end(lab: SimpleNamespace) -> None:
+    found = checked(lab, lambda *_: (200, b"7" * (65 * 2**20)), protocol="openai")
+    assert isinstance(found, BackendUnusable)
+    assert "more than 64 MiB; correct --base-url" in str(found)
 
 
 def test_a_prompt_that_comes_back_cut_is_too_long(lab: SimpleNamespace) -> None:

@@ -165,7 +165,7 @@ def test_an_ensemble_streams_where_the_model_in_it_does() -> None:
 
 
 def test_an_empty_stream_and_one_that_was_broken_off_can_be_tried_again() -> None:
-    with pytest.raises(RequestFailed, match="without a response"):
+    with pytest.raises(RequestFailed, match="without a text"):
         answered(model(), "p")
     answer = Answer(Request("p", Sampling()), model("sampling_param_seed"), streamed=False)
     answer.add({"text_output": ["half"], "finish_reason": ["timeout"]})

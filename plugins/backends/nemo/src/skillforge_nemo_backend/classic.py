@@ -221,8 +221,10 @@ def _completion(request: Request, prompt: str, sentence: Sentence) -> Completion
     )
 
 
-def _unlike(shown: str, sentence: str) -> RequestRefused:
+def _unlike(shown: str, sentence: str) -> RequestFailed | RequestRefused:
     """What a `sentence` means that does not begin with the prompt."""
+    if not sentence:
+        return RequestFailed("the NeMo server answered an empty sentence, without the prompt")
     if shown.startswith(sentence):
         return ContextOverflow("the prompt is longer than the model's context", "shorten it", room=0)
     return RequestRefused(

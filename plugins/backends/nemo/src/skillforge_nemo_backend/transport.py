@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 
+from skillforge import BackendUnusable, RequestFailed
 from skillforge_openai.address import Address
 from skillforge_openai.bodies import MOST_OF_COMPLETION, read_answer_body
 from skillforge_openai.connection import CONNECT_SECONDS, broken, new_session, unreachable
@@ -24,7 +25,7 @@ class Transport:
         self._session = session
 
     async def send(self, method: str, url: str, body: bytes) -> Answer:
-        """A request for an answer of the model. Raises RequestFailed where no answer comes."""
+        """A request for an answer of the model. Raises RequestFailed where none comes, or one without end."""
         try:
             return await self._exchange(method, url, body, self.timeout)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -36,6 +37,8 @@ class Transport:
             return await self._exchange(method, url, None, min(self.timeout, _CHECK_SECONDS))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise unreachable(error, self.address, self.timeout) from error
+        except RequestFailed as failed:
+            raise BackendUnusable(failed.what, "correct --base-url") from failed
 
     async def _exchange(self, method: str, url: str, body: bytes | None, seconds: float) -> Answer:
         limit = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT_SECONDS)

@@ -11,6 +11,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from skillforge_openai.bodies import MOST_OF_COMPLETION, read_answer_body, read_beginning
+from skillforge_openai.sse import Events
 from skillforge_trtllm.address import Address
 from skillforge_trtllm.interface import Tensor
 from skillforge_trtllm.links import Link, LinkError, Outputs
@@ -83,19 +85,18 @@ class HttpLink(Link):
         body = {each.name: each.data if len(each.data) > 1 else each.data[0] for each in tensors}
         async with self._call("POST", f"/v2/models/{_part(model)}/generate_stream", body) as response:
             if response.status != 200:
-                raise _error(response.status, await response.read())
-            async for line in response.content:
-                if line.startswith(b"data:"):
-                    answer = _decoded(line[5:], dict[str, Any])
-                    if "error" in answer:
-                        raise LinkError("UNKNOWN", str(answer["error"]))
-                    yield {name: _row(answer[name]) for name in outputs if name in answer}
+                raise _error(response.status, await read_beginning(response))
+            async for event in _events(response):
+                answer = _decoded(event, dict[str, Any])
+                if "error" in answer:
+                    raise LinkError("UNKNOWN", str(answer["error"]))
+                yield {name: _row(answer[name]) for name in outputs if name in answer}
 
     async def _json(
         self, method: str, path: str, form: type[_Form], body: Any = None, timeout: float | None = None
     ) -> _Form:
         async with self._call(method, path, body, timeout) as response:
-            content = await response.read()
+            content = await read_answer_body(response, MOST_OF_COMPLETION)
         if response.status != 200:
             raise _error(response.status, content)
         return _decoded(content, form)
@@ -115,6 +116,16 @@ class HttpLink(Link):
             raise LinkError("DEADLINE_EXCEEDED", "no answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             raise LinkError("UNAVAILABLE", str(error) or type(error).__name__) from error
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The data of each event in the body of `response`. Raises RequestFailed for one without end."""
+    events = Events()
+    async for piece in response.content.iter_any():
+        for event in events.feed(piece):
+            yield event
+    for event in events.end():
+        yield event
 
 
 def _part(model: str) -> str:

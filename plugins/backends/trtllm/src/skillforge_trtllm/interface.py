@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from skillforge_trtllm.description import Config, Metadata, read
+
 INPUTS: Mapping[str, tuple[str, ...]] = {
     "prompt": ("text_input",),
     "max_tokens": ("max_tokens", "sampling_param_max_tokens"),
@@ -48,7 +50,6 @@ CAPABILITIES = frozenset(
 
 TEXT = "text_output"
 _MAY_BE_EMPTY = frozenset({"stop", "bad_words"})
-_TRUE = frozenset({"true", "t", "1", "yes", "y"})
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -121,11 +122,14 @@ def _one_line_of_csv(words: list[str]) -> str:
 
 
 def read_interface(metadata: Mapping[str, Any], config: Mapping[str, Any], engine: Mapping[str, Any]) -> Interface:
-    """The interface of a model from its metadata and configuration, and the configuration of the `engine` behind it."""
-    optional = {each["name"] for each in config.get("input", ()) if each.get("optional")}
+    """The interface of a model from its metadata and configuration, and the configuration of the `engine` behind it.
+
+    Raises BackendUnusable where these are not of Triton's form.
+    """
+    model, own, behind = read(metadata, Metadata), read(config, Config), read(engine, Config)
+    optional = {each.name for each in own.input if each.optional}
     found = {
-        each["name"]: Input(each["name"], each["datatype"], len(each.get("shape", ())), each["name"] in optional)
-        for each in metadata.get("inputs", ())
+        each.name: Input(each.name, each.datatype, len(each.shape), each.name in optional) for each in model.inputs
     }
     ours = {
         said: found[name]
@@ -134,21 +138,16 @@ def read_interface(metadata: Mapping[str, Any], config: Mapping[str, Any], engin
     }
     used = {each.name for each in ours.values()}
     api = any(name.startswith("sampling_param_") for name in found)
-    decoupled = bool(config.get("model_transaction_policy", {}).get("decoupled"))
-    if config.get("ensemble_scheduling"):  # whose own policy is that of the model in it
-        decoupled = decoupled or bool(engine.get("model_transaction_policy", {}).get("decoupled"))
+    decoupled = own.model_transaction_policy.decoupled
+    if own.ensemble_scheduling:  # whose own policy is that of the model in it
+        decoupled = decoupled or behind.model_transaction_policy.decoupled
     return Interface(
-        model=metadata["name"],
+        model=model.name,
         inputs=ours,
         required=tuple(name for name, each in found.items() if not each.optional and name not in used),
-        outputs=frozenset(each["name"] for each in metadata.get("outputs", ())),
+        outputs=frozenset(each.name for each in model.outputs),
         decoupled=decoupled,
         joined_words="max_tokens" in ours and ours["max_tokens"].datatype == "UINT32",
-        whole_texts=api or _is_set(config, "accumulate_tokens"),
-        repeats_prompt=not api and "answer_only" not in ours and not _is_set(engine, "exclude_input_in_output"),
+        whole_texts=api or own.is_set("accumulate_tokens"),
+        repeats_prompt=not api and "answer_only" not in ours and not behind.is_set("exclude_input_in_output"),
     )
-
-
-def _is_set(config: Mapping[str, Any], parameter: str) -> bool:
-    value = config.get("parameters", {}).get(parameter, {})
-    return str(value.get("string_value", "")).lower() in _TRUE

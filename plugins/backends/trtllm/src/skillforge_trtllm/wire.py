@@ -101,10 +101,15 @@ class Answer:
         self._logprobs: list[dict[str, object]] = []
 
     def add(self, outputs: Outputs) -> None:
-        """Read one response. Raises RequestRefused where the answer cannot be told from the prompt."""
-        if TEXT not in outputs:
+        """Read one response; one without a text counts for nothing.
+
+        Raises RequestFailed where its text is none, RequestRefused where the answer cannot be told from the prompt.
+        """
+        if not outputs.get(TEXT):
             return
-        text = str(outputs[TEXT][0]) if outputs[TEXT] else ""
+        text = outputs[TEXT][0]
+        if not isinstance(text, str):
+            raise RequestFailed(f"the server's answer holds no text ({TEXT} is {type(text).__name__})")
         new = self._new(text)
         self._text += new
         self._responses += 1
@@ -142,7 +147,7 @@ class Answer:
     def completion(self, first_token: float | None) -> Completion:
         """The completion of all that was read. Raises RequestFailed for an answer that the server broke off."""
         if not self._responses:
-            raise RequestFailed("the server ended its answer without a response")
+            raise RequestFailed("the server ended its answer without a text")
         told = self._last("tell_finish_reason")
         if told in _DOES_NOT_COUNT:
             raise RequestFailed(f"the server broke the answer off (finish_reason '{told}')")
