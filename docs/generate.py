@@ -135,6 +135,11 @@ def _backends() -> Iterator[str]:
         yield f"<tr><td>{html.escape(MEANING.get(check, check))}</td>"
         yield f"{_in_cells(marks.get(check, '–') for marks in seen.values())}</tr>"
     yield "</tbody>\n</table>\n"
+    yield "Several samples per request (`n`) are not in the table: a request of the contract asks for one completion, and"
+    yield "an answer does not show how it was asked for. The backends `openai`, and `vllm` with a server, have it as an"
+    yield "option: with `-o backend.n=N`, requests for the same prompt that come at the same time go as one. The classic"
+    yield "protocol of `nemo`, `transformers` and `vllm` offline batch what comes at the same time; the others ask for each"
+    yield "sample by itself.\n"
 
 
 def _in_cells(texts: Iterable[str], kind: str = "td") -> str:

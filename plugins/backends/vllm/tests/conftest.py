@@ -51,22 +51,28 @@ class Vllm(NamedTuple):
     def options(self, **given: Any) -> VllmOptions:
         return VllmOptions(python=self.python, server_args=self.arguments, start_timeout=PATIENCE, **given)
 
-    def ask(self, work: Callable[[Client], Awaitable[Any]], model: str = "tiny") -> Any:
-        """What `work` returns, given a client of the running server."""
+    def ask(self, work: Callable[[Client], Awaitable[Any]], model: str = "tiny", **given: Any) -> Any:
+        """What `work` returns, given a client of the running server with the options `given`."""
 
         async def run() -> Any:
             target = Target(ModelRef(model, model), self.url)
-            async with asyncio.timeout(PATIENCE), VllmBackend().open(target, VllmOptions()) as client:
+            async with asyncio.timeout(PATIENCE), VllmBackend().open(target, VllmOptions(**given)) as client:
                 return await work(client)
 
         return asyncio.run(run())
 
     def at_work(self) -> int:
         """How many requests the server has, running or queued."""
+        return self._counted("vllm:num_requests_running{", "vllm:num_requests_waiting{")
+
+    def taken(self) -> int:
+        """How many requests for completions of texts the server has answered."""
+        return self._counted('http_requests_total{handler="/v1/completions"')
+
+    def _counted(self, *names: str) -> int:
         with urllib.request.urlopen(self.url.removesuffix("/v1") + "/metrics") as answer:
             lines = answer.read().decode().splitlines()
-        counted = ("vllm:num_requests_running{", "vllm:num_requests_waiting{")
-        return int(sum(float(line.split()[-1]) for line in lines if line.startswith(counted)))
+        return int(sum(float(line.split()[-1]) for line in lines if line.startswith(names)))
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from skillforge import BackendUnusable, Message, ModelRef, Request, Sampling, Target, UsageError
+from skillforge import BackendUnusable, Completion, Message, ModelRef, Request, Sampling, Target, UsageError
 from skillforge.testing import check_backend
 from skillforge_vllm import VllmBackend, VllmOptions
 from skillforge_vllm.diagnosis import diagnosis
@@ -70,6 +71,8 @@ def test_what_a_running_server_cannot_follow_is_refused(given: dict[str, Any], s
 def test_what_offline_mode_cannot_follow_is_refused() -> None:
     with pytest.raises(UsageError, match=r"'backend.extra_body' has no meaning in offline mode"):
         opened(Target(MODEL), mode="offline", extra_body="{}")
+    with pytest.raises(UsageError, match=r"'backend.n' has no meaning in offline mode"):
+        opened(Target(MODEL), mode="offline", n=4)
     with pytest.raises(UsageError, match="no server in offline mode"):
         VllmBackend().server(Target(MODEL), VllmOptions(mode="offline"), "127.0.0.1", 8000)
 
@@ -78,7 +81,7 @@ def test_what_offline_mode_cannot_follow_is_refused() -> None:
     "given",
     [
         {"start_timeout": 1.0}, {"log": "vllm.log"}, {"api_key_env": "KEY"}, {"timeout": 3.0}, {"reasoning_tags": "<a>,</a>"},
-        {"extra_body": "{}"},
+        {"n": 4}, {"extra_body": "{}"},
     ],
 )  # fmt: skip
 @pytest.mark.usefixtures("has_vllm")
@@ -193,6 +196,44 @@ def test_a_preview_shows_what_a_server_is_sent_and_what_the_engine_is_asked() ->
     engine = json.loads(VllmBackend().preview(request, Target(MODEL), VllmOptions(mode="offline")))
     assert engine["params"] == {"top_k": 5, "seed": 3}
     assert [message["role"] for message in engine["prompt"]] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("address", [None, "http://127.0.0.1:9/v1"])
+def test_a_preview_shows_how_many_samples_one_request_asks_for(address: str | None) -> None:
+    shown = VllmBackend().preview(Request(CHAT, Sampling()), Target(MODEL, address), VllmOptions(n=4))
+    assert json.loads(shown.partition("\n")[2])["n"] == 4
+
+
+def test_several_samples_in_one_request_have_neither_seeds_nor_streams() -> None:
+    one, many = (VllmBackend().capabilities(VllmOptions(n=n)) for n in (1, 4))
+    assert one - many == {"seed", "stream"}
+
+
+def test_samples_of_one_prompt_go_as_one_request() -> None:
+    asked: list[dict[str, Any]] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(await request.json())
+        choices = [{"index": at, "text": f"#{at}", "finish_reason": "stop"} for at in range(asked[-1].get("n", 1))]
+        return web.json_response({"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 6}})
+
+    async def run() -> list[Completion]:
+        app = web.Application()
+        app.router.add_post("/v1/completions", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        target = Target(MODEL, f"http://127.0.0.1:{runner.addresses[0][1]}/v1")
+        try:
+            async with VllmBackend().open(target, VllmOptions(n=8)) as client:
+                alike = [Request("2 + 2 =", Sampling(top_k=5))] * 3
+                return list(await asyncio.gather(*map(client.complete, alike)))
+        finally:
+            await runner.cleanup()
+
+    answers = asyncio.run(run())
+    assert [(each.text, each.completion_tokens) for each in answers] == [("#0", 2), ("#1", 2), ("#2", 2)]
+    assert [(body["n"], body["top_k"]) for body in asked] == [(3, 5)]
 
 
 @pytest.mark.parametrize("mode", ["server", "offline"])

@@ -68,6 +68,22 @@ def test_an_unknown_model_ends_the_run_and_the_known_one_is_named(vllm: Any) -> 
         vllm.ask(lambda client: client.check(), "tyny")
 
 
+def test_one_request_brings_several_samples_each_with_its_own_tokens(vllm: Any) -> None:
+    sampling = Sampling(max_tokens=24, temperature=2.0, token_ids=True, logprobs=0)
+    before = vllm.taken()
+    samples = vllm.ask(asked(*[Request("<bos>", sampling)] * 6), n=6)
+    assert vllm.taken() - before == 1
+    assert len({each.text for each in samples}) > 1
+    for each in samples:
+        assert len(each.token_ids) == len(each.logprobs) == each.completion_tokens
+        assert each.prompt_ids == samples[0].prompt_ids != ()
+
+
+def test_several_samples_of_a_greedy_answer_are_refused(vllm: Any) -> None:
+    with pytest.raises(RequestRefused, match="n must be 1 when using greedy sampling"):
+        vllm.ask(asked(*[Request("<bos>", GREEDY)] * 2), n=2)
+
+
 def test_a_prompt_or_an_answer_beyond_the_context_is_told_as_such(vllm: Any) -> None:
     for prompt, most in (("pens " * 600, 8), ("pens", 5000)):
         with pytest.raises(ContextOverflow) as caught:

@@ -68,6 +68,13 @@ class VllmOptions(PartOptions, frozen=True, kw_only=True):
     api_key_env: ApiKeyEnv = "VLLM_API_KEY"
     timeout: Timeout = 600.0
     reasoning_tags: ReasoningTagsOption = "<think>,</think>"
+    n: Annotated[
+        Annotated[int, Meta(ge=1, le=128)],
+        Meta(
+            description="Samples of a problem that one request asks a server for; above 1 there are no seeds and no streams.",
+            extra=OPERATIONAL,
+        ),
+    ] = 1
     extra_body: Annotated[
         str | None,
         Meta(description='A JSON object whose fields each request to a server gets too, such as {"priority": 1}.'),

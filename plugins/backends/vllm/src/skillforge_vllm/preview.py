@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from skillforge import Request, Target
-from skillforge_openai.wire import Wire
+from skillforge_openai.wire import Wire, shown
 from skillforge_vllm.serve import DIALECT, OPENAI, openai_options
 from skillforge_vllm.ways import Way, way_of
 
@@ -24,5 +24,6 @@ def preview(request: Request, target: Target, options: VllmOptions) -> str:
         return msgspec.json.format(msgspec.json.encode(engine_request(request)), indent=2).decode()
     if way is Way.STARTED:
         # The port is chosen when the server is started.
-        return Wire(target.model.name, openai_options(options), DIALECT).preview(request, "http://127.0.0.1:PORT/v1")
+        wire = Wire(target.model.name, openai_options(options), DIALECT)
+        return shown(f"http://127.0.0.1:PORT/v1{wire.endpoint(request)}", wire.body(request, n=options.n))
     return OPENAI.preview(request, target, openai_options(options))

@@ -32,6 +32,7 @@ def openai_options(options: VllmOptions) -> OpenAIOptions:
         api_key_env=options.api_key_env,
         timeout=options.timeout,
         reasoning_tags=options.reasoning_tags,
+        n=options.n,
         extra_body=options.extra_body,
     )
 

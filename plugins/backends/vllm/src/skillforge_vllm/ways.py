@@ -23,9 +23,9 @@ class Way(enum.Enum):
 _USELESS = {
     Way.RUNNING: ("python", "gpus", "server_args", "start_timeout", "log"),
     Way.STARTED: ("api_key_env",),
-    Way.OFFLINE: ("api_key_env", "timeout", "extra_body"),
+    Way.OFFLINE: ("api_key_env", "timeout", "n", "extra_body"),
 }
-_USELESS_TO_SERVE = ("start_timeout", "log", "api_key_env", "timeout", "reasoning_tags", "extra_body")
+_USELESS_TO_SERVE = ("start_timeout", "log", "api_key_env", "timeout", "reasoning_tags", "n", "extra_body")
 
 
 def way_of(target: Target, options: VllmOptions) -> Way:
