@@ -162,8 +162,12 @@ class Backend(Part):
         """What requests may ask for; the rest is refused before a run starts.
 
         `chat` and `text` prompts, `continue` (a chat prompt that ends with an assistant's message), `tools` (calls of
-        functions), `stream` (the answer in pieces), and names of Sampling fields. A stop string never stays in a
-        completion's text; `token_ids` is for ids in requests and in completions.
+        functions), `stream` (the answer in pieces), and names of Sampling fields. `token_ids` is for ids in requests and
+        in completions.
+
+        There is none for stop strings that stay in the answer: a backend always cuts them off and tells the one that
+        ended it (`Completion.stop`), also where the server keeps them. So transcripts are the same from all servers; the
+        tool loop writes the mark that ended a block of code by itself.
         """
         raise NotImplementedError
 

@@ -14,6 +14,7 @@ from skillforge_vllm import VllmBackend, VllmOptions
 
 pytestmark = pytest.mark.xdist_group("vllm")
 
+KEPT = '{"include_stop_str_in_output": true}'
 ENDLESS = Sampling(max_tokens=480, temperature=2.0)
 
 
@@ -82,6 +83,12 @@ def test_one_request_brings_several_samples_each_with_its_own_tokens(vllm: Any) 
 def test_several_samples_of_a_greedy_answer_are_refused(vllm: Any) -> None:
     with pytest.raises(RequestRefused, match="n must be 1 when using greedy sampling"):
         vllm.ask(asked(*[Request("<bos>", GREEDY)] * 2), n=2)
+
+
+def test_a_stop_string_that_the_server_keeps_is_cut_off(vllm: Any) -> None:
+    request = Request(QUESTION, Sampling(max_tokens=96, temperature=0.0, token_ids=True, stop=("=",)))
+    (cut,), (kept,) = (vllm.ask(asked(request), extra_body=given) for given in (None, KEPT))
+    assert (kept.text, kept.stop, kept.token_ids) == (cut.text, "=", cut.token_ids)
 
 
 def test_a_prompt_or_an_answer_beyond_the_context_is_told_as_such(vllm: Any) -> None:
