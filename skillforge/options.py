@@ -43,6 +43,7 @@ class OptionField(msgspec.Struct, frozen=True):
     operational: bool
     making: bool
     """Whether it says how samples are made for a vote."""
+
     names_variable: bool
     """Whether its value is the name of an environment variable that holds a secret."""
 
