@@ -9,9 +9,7 @@ from typing import TypeGuard
 
 from skillforge.metrics.outcome import Outcome
 from skillforge.metrics.summary import Latency, Throughput, Tokens
-
-MOST_TOKENS = 2**31 - 1
-"""A count of tokens above this is nonsense of a server."""
+from skillforge.parts.backend import MOST_TOKENS
 
 
 class Usage:

@@ -35,6 +35,10 @@ class Request(msgspec.Struct, frozen=True):
     """The prompt as the ids of its tokens, which are sent in place of `prompt`, to a backend capable of `token_ids`."""
 
 
+MOST_TOKENS = 2**31 - 1
+"""A count of tokens above this is nonsense of a server."""
+
+
 class Completion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What came back."""
 

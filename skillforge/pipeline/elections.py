@@ -90,7 +90,8 @@ class Elections:
         loop = self._plan.code.loop if self._plan.code else None
         attempt = 0
         while True:
-            begun, started = msgspec.structs.replace(job, seed=later_seed(job.seed, -attempt)), time.monotonic()
+            started = time.monotonic()
+            begun = msgspec.structs.replace(job, seed=later_seed(job.seed, -attempt))
             sample = await rollouts.make(begun, election.clock, loop)
             if attempt:
                 sample = msgspec.structs.replace(sample, restarts=attempt)

@@ -14,7 +14,7 @@ import msgspec
 from skillforge.errors import Interrupted, SkillForgeError
 from skillforge.metrics.summary import Summary
 from skillforge.metrics.tally import Tally
-from skillforge.metrics.votes import VoteSummary, summarise_votes
+from skillforge.metrics.votes import VoteSummary
 from skillforge.parts.benchmark import Benchmark
 from skillforge.parts.grader import Verdict
 from skillforge.parts.sample import Sample, SampleKey
@@ -25,10 +25,9 @@ from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.ordered import in_order
 from skillforge.pipeline.plan import Plan
 from skillforge.pipeline.report import write_summary
-from skillforge.pipeline.resolve import described
 from skillforge.pipeline.rollouts import Rollouts, open_rollouts
 from skillforge.pipeline.settings import stored
-from skillforge.pipeline.voting import note_uncounted, open_voting
+from skillforge.pipeline.voting import open_voting, summed_up
 from skillforge.registry import Registry
 from skillforge.rollout.clock import Clock
 from skillforge.rollout.job import Job
@@ -223,9 +222,7 @@ class _Evaluation:
     def _vote(self) -> VoteSummary | None:
         if self._plan.voter is None:
             return None
-        votes = summarise_votes(described(self._plan.voter), self._own_votes())
-        note_uncounted(votes, self._observer)
-        return votes
+        return summed_up(self._plan.voter, self._own_votes(), self._observer)
 
     def _own_votes(self) -> list[VoteRow]:
         """The stored votes that this run has held itself."""

@@ -23,9 +23,6 @@ from skillforge.registry import Registry
 from skillforge.runs.manifest import Manifest
 from skillforge.text import one_line
 
-ERROR_LENGTH = 200
-"""Characters of an error that the metrics are told."""
-
 
 class Judging(Protocol):
     """Gives verdicts, many at once. What a caller awaits together is what it holds in memory."""
@@ -79,7 +76,7 @@ def outcome_of(sample: Sample, verdict: Verdict, subset_fields: Sequence[str]) -
         problem_id=sample.problem.id,
         index=sample.sample_index,
         state=verdict.state,
-        error=one_line(verdict.reason)[:ERROR_LENGTH] if verdict.state == "error" and verdict.reason else None,
+        error=one_line(verdict.reason) if verdict.state == "error" and verdict.reason else None,
         answer=verdict.answer,
         score=verdict.score,
         truncated=sample.truncated,

@@ -12,7 +12,7 @@ import msgspec
 
 from skillforge.errors import SkillForgeError, UsageError
 from skillforge.metrics.summary import Summary
-from skillforge.metrics.votes import VoteSummary, summarise_votes
+from skillforge.metrics.votes import VoteSummary
 from skillforge.options import describe
 from skillforge.parts.grader import Verdict
 from skillforge.parts.sample import SampleKey
@@ -22,8 +22,8 @@ from skillforge.pipeline.judging import open_judging
 from skillforge.pipeline.observer import Observer
 from skillforge.pipeline.ordered import in_order
 from skillforge.pipeline.report import read_summary, write_summary
-from skillforge.pipeline.resolve import Chosen, choose_part, described
-from skillforge.pipeline.voting import Judged, bare_sample, note_uncounted, open_voting
+from skillforge.pipeline.resolve import Chosen, choose_part
+from skillforge.pipeline.voting import Judged, bare_sample, open_voting, summed_up
 from skillforge.registry import Registry
 from skillforge.runs.directory import RunDirectory, VerdictRow
 from skillforge.runs.votes import VoteRow, write_votes
@@ -68,8 +68,7 @@ def vote(
             rows = run_interruptibly(lambda: _all_votes(run, electorate, judges, voter, registry, observer))
         finally:
             observer.finished()
-        votes = summarise_votes(described(voter), rows)
-        note_uncounted(votes, observer)
+        votes = summed_up(voter, rows, observer)
         write_votes(path, rows)
         summary = msgspec.structs.replace(summary, vote=votes)
         write_summary(run, summary)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from skillforge.errors import BrokenPlugin, CannotVote, SkillForgeError
-from skillforge.metrics.votes import VoteSummary
+from skillforge.metrics.votes import VoteSummary, summarise_votes
 from skillforge.parts.grader import ModelGraderOptions, Question, Verdict
 from skillforge.parts.problem import Problem
 from skillforge.parts.sample import Sample
@@ -21,7 +21,7 @@ from skillforge.pipeline.asked_model import CHOOSER, AskedModel, find_asked_mode
 from skillforge.pipeline.asking import Asker, NoReply
 from skillforge.pipeline.judging import Judging
 from skillforge.pipeline.observer import Observer
-from skillforge.pipeline.resolve import Chosen
+from skillforge.pipeline.resolve import Chosen, described
 from skillforge.registry import Registry
 from skillforge.runs.votes import VOTER_CACHE, VoteRow
 from skillforge.text import one_line
@@ -141,11 +141,11 @@ class Voting:
         return _most_frequent([choice for choice in choices if choice is not None])
 
     async def _choice(
-        self, voter: ModelVoter, ballots: Sequence[Ballot], asked: Sequence[Question], turn: int
+        self, voter: ModelVoter, ballots: Sequence[Ballot], asked: tuple[Question, ...], turn: int
     ) -> Vote | None:
         assert self._asker is not None
         replies: list[str] = []
-        found: Vote | tuple[Question, ...] | None = tuple(asked)
+        found: Vote | tuple[Question, ...] | None = asked
         while isinstance(found, tuple):
             replies += [reply.text for reply in await asyncio.gather(*(self._asker.ask(each, turn) for each in found))]
             with self._faults():
@@ -175,11 +175,13 @@ class Voting:
             raise BrokenPlugin(f"the voter '{self._voter.name}' {fault}", "tell its author") from error
 
 
-def note_uncounted(votes: VoteSummary, observer: Observer) -> None:
-    """Tell the user where no sample of any problem counts: that is seldom what was meant."""
+def summed_up(voter: Chosen, rows: Iterable[VoteRow], observer: Observer) -> VoteSummary:
+    """What the votes that `voter` held come to. The user hears where no answer counts: that is seldom what was meant."""
+    votes = summarise_votes(described(voter), rows)
     if votes.problems and votes.no_answer == votes.problems:
-        name = votes.voter.split()[0]
+        name = voter.part.name
         observer.note(f"no answer counts for the voter '{name}': see its options with 'skillforge plugins show {name}'")
+    return votes
 
 
 def bare_sample(like: Sample, answer: str) -> Sample:

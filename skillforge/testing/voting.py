@@ -28,8 +28,10 @@ _ELECTIONS: tuple[tuple[str | None, ...], ...] = (
 )
 
 _SMALL = 4
-_MOST_QUESTIONS = 1000
 """Ballots of the elections that are tried out in every way."""
+
+_MOST_QUESTIONS = 1000
+"""A voter that asks more about one election does not come to an end."""
 
 
 def ballots(*answers: str | None, groups: Sequence[int | None] | None = None) -> list[Ballot]:

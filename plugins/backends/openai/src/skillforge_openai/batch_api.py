@@ -17,9 +17,9 @@ from skillforge import BackendUnusable, RequestFailed
 from skillforge_openai.address import Address
 from skillforge_openai.bodies import MOST_OF_COMPLETION, MOST_OF_FACTS, read_answer_body, read_beginning, too_long
 from skillforge_openai.connection import broken
+from skillforge_openai.discreet import discreet
 from skillforge_openai.faults import Answer, fault, server_message
 from skillforge_openai.lenient import read_json
-from skillforge_openai.paths import without_paths
 
 _NOT_THERE = frozenset({400, 404, 405, 501})
 
@@ -147,7 +147,7 @@ class BatchApi:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise broken(error, self._address, self._timeout) from error
         if response.status in _NOT_THERE:
-            said = self._address.clean(without_paths(server_message(body)[0]))
+            said = self._address.clean(discreet(server_message(body)[0]))
             raise BackendUnusable(
                 f"the server at {self._address.url} does not take this batch (POST {path}: HTTP {response.status}"
                 f"{': ' + said if said else ''})",

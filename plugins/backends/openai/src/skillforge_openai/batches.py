@@ -19,7 +19,7 @@ from skillforge.text import one_line
 from skillforge_openai.address import Address
 from skillforge_openai.batch_api import Batch, BatchApi, Gone
 from skillforge_openai.batch_records import Record, Records
-from skillforge_openai.paths import without_paths
+from skillforge_openai.discreet import discreet
 
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200 * 10**6
@@ -231,7 +231,7 @@ class Batches:
     async def _hand_out(self, running: _Running, batch: Batch) -> None:
         """Answer all that wait. Raises _Undone for a batch that failed, or that somebody cancelled."""
         if batch.status == "failed":
-            why = self._address.clean(without_paths(batch.why))
+            why = self._address.clean(discreet(batch.why))
             fix = "correct that, or wait for earlier batches to end, then continue the run"
             raise _Undone(f"the batch {batch.id} failed{': ' + why if why else ''}", fix)
         for file in filter(None, (batch.output_file_id, batch.error_file_id)):

@@ -23,9 +23,9 @@ from skillforge_openai.bodies import (
 )
 from skillforge_openai.catalog import Listed, entry_of, lacking, means, read_catalog
 from skillforge_openai.connection import broken, new_session, unreachable
+from skillforge_openai.discreet import discreet
 from skillforge_openai.faults import Answer, fault, no_entry, refuse_page, server_message, status_inside
 from skillforge_openai.passed_over import passed_over
-from skillforge_openai.paths import without_paths
 from skillforge_openai.responses import ResponseStream, ResponsesWire
 from skillforge_openai.sse import Events
 from skillforge_openai.stream import Stream
@@ -216,7 +216,7 @@ class OpenAIClient(Client):
             return _answer(response, await read_beginning(response, MOST_OF_FACTS))
 
     def _refuse_entry(self, answer: Answer) -> None:
-        message = self._address.clean(without_paths(server_message(answer.body)[0]))
+        message = self._address.clean(discreet(server_message(answer.body)[0]))
         if "scope" not in message.lower():  # OpenAI's restricted keys may complete, yet not list models
             raise no_entry(answer.status, f": {message}" if message else "", self._address)
 

@@ -11,11 +11,12 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from skillforge import RequestFailed
+from skillforge.parts.backend import MOST_TOKENS
 from skillforge.text import one_line
 
 _T = TypeVar("_T")
 
-Tokens = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)]
 """A number of tokens. What is none is not told."""
 
 

@@ -56,7 +56,7 @@ class GenselectVoter(ModelVoter):
         if len(found) < 2:
             return elect(ballots)
         problem = ballots[0].sample.problem.question
-        solutions = _solutions(ballots, found, options)
+        solutions = _solutions(ballots, _candidates(found, options.candidates))
         summaries = tuple(
             ask_summary(problem, text, options.characters) for text in solutions if _is_too_long(text, options)
         )
@@ -67,7 +67,8 @@ class GenselectVoter(ModelVoter):
     ) -> Vote | tuple[Question, ...] | None:
         """For the best, once there are summaries; then the answer of the solution that is named, with all ballots for it."""
         found = classes(ballots)
-        solutions = _solutions(ballots, found, options)
+        candidates = _candidates(found, options.candidates)
+        solutions = _solutions(ballots, candidates)
         if 0 < len(replies) == sum(_is_too_long(text, options) for text in solutions):
             summaries = iter(replies)
             parts = [
@@ -77,23 +78,18 @@ class GenselectVoter(ModelVoter):
                 for text in solutions
             ]
             return (ask_best(ballots[0].sample.problem.question, parts),)
-        return self._chosen(ballots, found, options, replies[-1])
-
-    def _chosen(
-        self, ballots: Sequence[Ballot], found: Sequence[Sequence[int]], options: GenselectOptions, reply: str
-    ) -> Vote | None:
-        shown = dict(zip(LABELS.lower(), _candidates(found, options.candidates), strict=False))
+        labelled = dict(zip(LABELS.lower(), candidates, strict=False))
         try:
-            label = read_verdict(reply, shown)
+            label = read_verdict(replies[-1], labelled)
         except Unreadable as error:
             majority = elect(ballots)
             reason = f"majority: the model's choice could not be read: {error}"
             return majority and msgspec.structs.replace(majority, reason=reason, fallback=True)
-        chosen = shown[label]
+        chosen = labelled[label]
         (members,) = (members for members in found if chosen in members)
         answer = ballots[chosen].answer
         assert answer is not None
-        reason = f"the model chose sample {ballots[chosen].sample.sample_index} of {len(shown)} that it was shown"
+        reason = f"the model chose sample {ballots[chosen].sample.sample_index} of {len(labelled)} that it was shown"
         return Vote(answer=answer, supporters=tuple(members), reason=reason)
 
 
@@ -107,12 +103,9 @@ def _candidates(found: Sequence[Sequence[int]], most: int) -> list[int]:
     return sorted(position for position, _ in zip(rounds, range(most), strict=False))
 
 
-def _solutions(ballots: Sequence[Ballot], found: Sequence[Sequence[int]], options: GenselectOptions) -> list[str]:
+def _solutions(ballots: Sequence[Ballot], candidates: Sequence[int]) -> list[str]:
     """What the model wrote in the samples that are shown, without private reasoning."""
-    return [
-        _without_reasoning(ballots[position].sample.transcript.answer_text)
-        for position in _candidates(found, options.candidates)
-    ]
+    return [_without_reasoning(ballots[position].sample.transcript.answer_text) for position in candidates]
 
 
 def _is_too_long(solution: str, options: GenselectOptions) -> bool:
